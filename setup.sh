@@ -40,7 +40,7 @@ install_node() {
 cd "$(dirname "$0")"
 
 if node_fits; then
-  say "Node.js $(node --version) and npm are there"
+  say "Node.js $(node --version) and npm are installed"
 else
   install_node
 fi

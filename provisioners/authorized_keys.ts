@@ -19,11 +19,11 @@ function faultOfKey(line: string): string | undefined {
   if (line.includes('PRIVATE KEY')) return 'it is a private key'
   if (!keyTypes.includes(type)) return `it starts with "${type}", not with one of ${keyTypes.join(', ')}`
   const bytes = Buffer.from(blob, 'base64')
-  if (bytes.length === 0 || bytes.toString('base64') !== blob) return 'its second word is not base64'
+  if (bytes.length === 0 || bytes.toString('base64') !== blob) return 'its second field is not base64'
   // The blob repeats the type, as a string with its length in four bytes before it, and the key's numbers follow.
   const inner = bytes.length < 4 ? '' : bytes.subarray(4, 4 + bytes.readUInt32BE(0)).toString('latin1')
-  if (inner !== type) return `it says ${type}, but its base64 does not hold such a key`
-  if (!isWholeSequence(bytes)) return 'its base64 is cut short'
+  if (inner !== type) return `it says ${type}, but its base64 is not such a key`
+  if (!isWholeSequence(bytes)) return 'its base64 is truncated'
   return undefined
 }
 
@@ -44,7 +44,7 @@ const publicKey = z.string().superRefine((line, context) => {
   const shown = line.length > 40 ? `${line.slice(0, 40)}…` : line
   context.addIssue({
     code: 'custom',
-    message: `not an OpenSSH public key: ${fault} (${JSON.stringify(shown)})`,
+    message: `is not an OpenSSH public key: ${fault} (${JSON.stringify(shown)})`,
   })
 })
 

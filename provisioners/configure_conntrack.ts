@@ -12,7 +12,7 @@ export const configure_conntrack = defineStage({
      * @default FTP, PPTP and TFTP, tracking and NAT
      */
     modules: z
-      .array(z.string().regex(/^[a-z0-9_]+$/, 'a kernel module’s name, e.g. nf_conntrack_ftp'))
+      .array(z.string().regex(/^[a-z0-9_]+$/, 'must be the name of a kernel module, e.g. nf_conntrack_ftp'))
       .min(1)
       .default([
         'nf_conntrack',

@@ -11,7 +11,7 @@ export const configure_grub = defineStage({
      * @default none
      */
     kernelArguments: z
-      .array(z.string().regex(/^[\w.,:=/@%+-]+$/, 'one kernel argument per entry, without spaces or quotes'))
+      .array(z.string().regex(/^[\w.,:=/@%+-]+$/, 'must be one kernel argument, without spaces or quotes'))
       .default([]),
   },
   packages: (_settings, image) => [

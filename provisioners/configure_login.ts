@@ -17,7 +17,7 @@ export const configure_login = defineStage({
       .string()
       .regex(
         cryptHash,
-        'not a crypt(3) hash of yescrypt ($y$), SHA-512 ($6$) or SHA-256 ($5$), as mkpasswd prints it',
+        'must be a crypt(3) hash in yescrypt ($y$), SHA-512 ($6$) or SHA-256 ($5$), as mkpasswd prints it',
       )
       .optional(),
   },

@@ -51,7 +51,7 @@ interface BuildOptions extends PipelineOptions, WaitOptions, UiOptions {
 export function buildCommand(command: Command, terminal: Terminal, choose: Choose): void {
   addUiOption(addWaitOption(addPipelineOptions(command)))
     .option('--from <stage>', 'rebuild this stage and all after it')
-    .option('--until <stage>', 'stop after this stage; exports nothing')
+    .option('--until <stage>', 'stop after this stage, and export nothing')
     .option('--no-cache', 'use no stored layers; new ones are stored')
     .option('--refresh', 'rebuild every layer if the archives have newer packages than the stored layers')
     .addOption(
@@ -111,7 +111,7 @@ async function build(options: BuildOptions, terminal: Terminal): Promise<number>
 function noMirror(): PipelineError {
   return new PipelineError({
     code: 'usage',
-    message: '--refresh asks the archives for newer packages, and with --packages no archive is asked',
+    message: '--refresh asks the archives for newer packages, but --packages uses no archive',
     hint: 'leave out one of them.',
     exitCode: exitCodes.badInput,
   })

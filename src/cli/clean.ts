@@ -69,7 +69,7 @@ async function clean(options: CleanOptions, terminal: Terminal): Promise<number>
 function notOurs(outFolder: string): PipelineError {
   return new PipelineError({
     code: 'not-output',
-    message: `${outFolder} is not the output folder of a build: nothing is removed from it`,
+    message: `${outFolder} is not the output folder of a build: nothing was removed`,
     hint: 'give --out the output folder of a build.',
     exitCode: exitCodes.badInput,
   })

@@ -11,7 +11,7 @@ const shells = ['bash', 'zsh', 'fish'] as const
 
 export function completionCommand(command: Command, terminal: Terminal, choose: Choose): void {
   command
-    .addArgument(new Argument('<shell>', 'shell to print it for').choices(shells))
+    .addArgument(new Argument('<shell>', 'shell to print the script for').choices(shells))
     .action((shell: (typeof shells)[number]) =>
       choose(async () => {
         terminal.out(scripts[shell])

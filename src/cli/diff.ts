@@ -34,12 +34,12 @@ export function diffCommand(command: Command, terminal: Terminal, choose: Choose
   command
     .argument(
       '<disk>',
-      "a stage, a layer's key or the start of it, or a disk image; base:INSTALLER is layer 0 by that installer",
+      "a stage, a layer's key or its first characters, or a disk image; base:INSTALLER is layer 0 made by that installer",
     )
     .argument('[other]', 'what to compare it with; by default, the layer below, if the disk is a stage')
   addPipelineOptions(command)
-    .option('--path <path>', 'only this path, with all contents; may be repeated', collectPath, [])
-    .option('--full', 'show everything, uncut')
+    .option('--path <path>', 'show only this path, with all contents; may be repeated', collectPath, [])
+    .option('--full', 'show everything, without shortening it')
     .option('--with-backing-files', 'also read the local files that a qcow2 is based on')
     .option('--json', 'print the difference as JSON')
     .option('--exit-code', 'exit with 1 if there is a difference')

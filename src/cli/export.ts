@@ -40,10 +40,10 @@ const exportFields = z.strictObject({
     // noncharacters.
     .regex(
       /^(?!\.)[^/\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{NChar}]+$/u,
-      'must be a file name: not empty, without slashes, control characters and others that no XML has, and not beginning with a dot',
+      'must be a file name: not empty, without a leading dot, and without slashes, control characters or characters that XML does not allow',
     )
     // A name in an OVA's tar can have at most 100 bytes, including the extension.
-    .refine((name) => Buffer.byteLength(name) <= 80, 'must be at most 80 characters (bytes)'),
+    .refine((name) => Buffer.byteLength(name) <= 80, 'must be at most 80 bytes'),
   targets: pipelineFields.shape.targets,
   formats: pipelineFields.shape.formats,
   date: pipelineFields.shape.date,

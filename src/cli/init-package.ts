@@ -56,7 +56,7 @@ export function mergePackage({ template, existing, file, name, dependency }: Mer
 export function noPackage(file: string): PipelineError {
   return new PipelineError({
     code: 'folder-in-use',
-    message: `${file} is no package.json`,
+    message: `${file} is not a valid package.json`,
     hint: 'correct it, or name another folder; nothing was written.',
     exitCode: exitCodes.badInput,
   })

@@ -97,7 +97,7 @@ function renderNextSteps(folder: string): string {
   // An appliance depends on the package, which a clone has to pack first.
   const pack = isPackage ? [] : [`  (cd ${resolvePath(sourceFolder())} && npm pack)`]
   return [
-    `✔ made an appliance in ${folder}`,
+    `✔ created an appliance in ${folder}`,
     ...enter,
     ...pack,
     '  npm install                the compiler, and its types',

@@ -91,7 +91,7 @@ async function readBuilt(
     const inputs = await findInputs(image, outFolder, signal)
     if (inputs !== undefined) found.set(image.variant, { locked: lockOf(inputs) })
     else if (isNamed || images.length === 1) throw notBuilt(image)
-    else terminal.error(`${image.variant}: not built here, left as it was\n`)
+    else terminal.error(`${image.variant}: not built here, left unchanged\n`)
   }
   if (found.size === 0) throw notBuilt(images[0] as ResolvedImage)
   return { pipeline, found }
@@ -139,7 +139,7 @@ async function findInputs(
 function notBuilt({ variant }: ResolvedImage): PipelineError {
   return new PipelineError({
     code: 'not-built',
-    message: `${variant} is not built as the pipeline now has it: what it is made from is not known`,
+    message: `${variant} was not built from the current pipeline: what it would be made from is not known`,
     hint: `build it first: npm run build:image -- --variant ${variant}`,
     exitCode: exitCodes.badInput,
   })

@@ -28,7 +28,7 @@ export function matrixCommand(command: Command, terminal: Terminal, choose: Choo
   addPipelineOptions(command)
     .option(
       '--only <pattern>',
-      'only variants with this name, in which * matches anything; may be repeated',
+      'only variants with this name, with * as a wildcard; may be repeated',
       (value: string, before: readonly string[]) => [...before, ...value.split(/[\s,]+/).filter(Boolean)],
       [] as readonly string[],
     )

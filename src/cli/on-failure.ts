@@ -26,7 +26,9 @@ export function offerShell(
     const { message, hint, details } = failure
     terminal.error(renderFailure({ message, hint, lastLines: details.lastLines }, terminal.colors))
     for (;;) {
-      terminal.error(`Enter: a root shell in the guest, as ${name} has left it. Saving a file: once more.\n`)
+      terminal.error(
+        `Press Enter for a root shell in the guest as ${name} left it, or save a file to try again.\n`,
+      )
       const lines = createInterface({ input: stdin })
       await once(lines, 'line', { signal }).finally(() => lines.close())
       const shell = openSshShell({ key: privateKey, port }, [])
@@ -42,14 +44,14 @@ export function askPerson(terminal: Terminal, { stdin, stderr }: NodeJS.Process)
     throw new PipelineError({
       code: 'no-terminal',
       message: '--on-failure shell needs a terminal, and this is not one',
-      hint: 'run it in one, or leave the option out: the layers before the stage are kept all the same.',
+      hint: 'run it in a terminal, or leave the option out: the layers before the stage are kept anyway.',
       exitCode: exitCodes.badInput,
     })
   }
   return async ({ name, failure, port, privateKey }, signal) => {
     const { colors } = terminal
     terminal.error(renderFailure({ message: failure.message, lastLines: failure.details.lastLines }, colors))
-    terminal.error(`a root shell in the guest, as ${name} has left it; leave it with exit\n`)
+    terminal.error(`a root shell in the guest as ${name} left it; type exit to leave it\n`)
     await openSshShell({ key: privateKey, port }, [])
     const questions = createInterface({ input: stdin, output: stderr })
     try {
@@ -57,8 +59,8 @@ export function askPerson(terminal: Terminal, { stdin, stderr }: NodeJS.Process)
       const closed = once(questions, 'close').then(() => 's')
       for (;;) {
         const asked = questions.question(
-          `[r]etry ${name} where it began, with its files as they are now\n` +
-            '[g]o on with the next stages, and keep none of them\n[s]top\n> ',
+          `[r]etry ${name} from its start, with its current files\n` +
+            '[g]o on with the next stages, without keeping their layers\n[s]top\n> ',
           { signal },
         )
         const text = await Promise.race([asked, closed])

@@ -40,7 +40,7 @@ export function parseTargets(text: string): readonly TargetName[] {
   const unknown = names.find((name) => !targetNames.some((target) => target === name))
   if (unknown !== undefined)
     throw new InvalidArgumentError(
-      `It names ${JSON.stringify(unknown)}, which is none of ${targetNames.join(', ')}.`,
+      `It names ${JSON.stringify(unknown)}, which is not one of ${targetNames.join(', ')}.`,
     )
   return [...new Set(names)] as TargetName[]
 }
@@ -83,7 +83,12 @@ export function addPipelineOptions(command: Command, out = 'out'): Command {
       collect,
       [],
     )
-    .option('--set <path=value>', 'one such value, e.g. --set machine.cpus=4; may be repeated', collect, [])
+    .option(
+      '--set <path=value>',
+      'override one value, e.g. --set machine.cpus=4; may be repeated',
+      collect,
+      [],
+    )
     .option(
       '--payload <source>',
       "folder, tarball or URL#sha256=… of CloudStack's sources or scripts, instead of this project's own",
@@ -170,7 +175,7 @@ function withTargets(
   const possible = targetNames.filter((name) => targets[name].archs.includes(arch))
   throw new PipelineError({
     code: 'usage',
-    message: `there is no ${foreign.join(', ')} on ${arch}, and so none of ${variant}`,
+    message: `${foreign.join(', ')} cannot be made for ${arch}, and so not for ${variant}`,
     hint: `give --targets ${possible.join(',')} for that variant, or leave it out.`,
     exitCode: exitCodes.badInput,
   })
@@ -189,7 +194,7 @@ function requireResolved({ variant, mirror }: ResolvedImage, options: PipelineOp
   if (!isUnresolved(mirror)) return
   throw new PipelineError({
     code: 'snapshot-unresolved',
-    message: `mirror.snapshot is latest, and ${lockPath(options)} does not say which instant that is for ${variant}`,
+    message: `mirror.snapshot is latest, but ${lockPath(options)} does not say which instant that is for ${variant}`,
     hint: `choose the newest: npm run image -- lock update --bump --variant ${variant}`,
     exitCode: exitCodes.badInput,
   })

@@ -109,7 +109,7 @@ function requireElsewhere(folder: string, to: string): void {
   if (within.startsWith('..')) return
   throw new PipelineError({
     code: 'usage',
-    message: `--to is in the release itself: ${to}`,
+    message: `--to is inside the release itself: ${to}`,
     hint: 'name the folder that a web server serves.',
     exitCode: exitCodes.badInput,
   })
@@ -121,7 +121,7 @@ function describePlan({ files, withdrawn }: PublishPlan): readonly string[] {
   )
   return withdrawn.length === 0
     ? lines
-    : [...lines, 'what vouches for the release that is there is removed first']
+    : [...lines, 'the checksums and signatures of the release there are removed first']
 }
 
 function report(
@@ -135,7 +135,7 @@ function report(
   if (json) terminal.out(`${JSON.stringify({ to: label, dryRun, files, sentBytes }, null, 2)}\n`)
   const count = (fate: string) => files.filter((file) => file.fate === fate).length
   const sent = count('send') + count('replace')
-  const kept = count('keep') === 0 ? '' : `, ${count('keep')} there already`
+  const kept = count('keep') === 0 ? '' : `, ${count('keep')} already there`
   const would = dryRun ? 'to send' : 'sent'
   const summary = `${plural(sent, 'file')}, ${formatBytes(sentBytes)}, ${would}${kept}: ${label}`
   terminal.error(`${dryRun ? '' : `${terminal.colors.green('✔')} `}${summary}\n`)

@@ -67,7 +67,10 @@ async function register(folder: string, options: RegisterOptions, terminal: Term
     for (const image of seeded) terminal.out(`${renderSeeding(image, from && `${from}/${image.file}`)}\n`)
   if (registered.length === 0 && !options.json) return exitCodes.ok
   if (from === undefined && registered.length > 0)
-    throw usage('--from is missing', 'CloudStack downloads the files: say from where.')
+    throw usage(
+      '--from is missing',
+      'CloudStack downloads the files: give the URL that they are served from.',
+    )
   const call =
     registered.length === 0 ? undefined : openCloud(await readCloudSettings(process.env, options.profile))
   const templates =
@@ -96,7 +99,7 @@ async function registerAll(
   await untilInterrupted(async (signal) => {
     const awaited = await chooseZones(call, options.zone, signal)
     if (awaited.length === 0)
-      throw usage('CloudStack has no zone that this account may see', 'add one first.')
+      throw usage('CloudStack has no zone that this account can see', 'add a zone first.')
     const zones: readonly Zone[] = options.zone.length === 0 ? [] : awaited
     for (const image of images) {
       const onStatus = (zone: string, status: string) => terminal.error(`  ${zone}: ${status}\n`)
@@ -120,7 +123,7 @@ const pollMs = 3000
 function nameImages(images: readonly CloudImage[], { name, osType }: RegisterOptions): readonly CloudImage[] {
   if (name !== undefined && images.length > 1)
     throw usage(
-      `--name is for one image, and these are ${images.length}`,
+      `--name is for one image, but ${images.length} were chosen`,
       'choose one with --target and --variant.',
     )
   return images.map((image) => ({
@@ -133,7 +136,7 @@ function nameImages(images: readonly CloudImage[], { name, osType }: RegisterOpt
 function requireTarget(text: string): TargetName {
   const target = targetNames.find((name) => name === text)
   if (target !== undefined) return target
-  throw usage(`${JSON.stringify(text)} is none of ${targetNames.join(', ')}`, 'e.g. --target kvm')
+  throw usage(`${JSON.stringify(text)} is not one of ${targetNames.join(', ')}`, 'e.g. --target kvm')
 }
 
 /** Returns it without a trailing slash. */
@@ -148,7 +151,7 @@ function requireAddress(text: string): string {
   )
     return url.href.replace(/\/+$/, '')
   throw usage(
-    `--from is no address that CloudStack downloads from: ${redactUrl(text)}`,
+    `--from is not a URL that CloudStack can download from: ${redactUrl(text)}`,
     'e.g. --from https://mirror.example.org/systemvm/4.22, without a login.',
   )
 }

@@ -46,7 +46,7 @@ export function addReleaseVerify(release: Command, terminal: Terminal, choose: C
     )
     .option(
       '--attested-by <workflow>',
-      'URL of the workflow that must have made it, as GitHub attests; needs --trusted-root',
+      'URL of the workflow that must have made it, as attested by GitHub; needs --trusted-root',
     )
     .option('--trusted-root <file>', 'output of gh attestation trusted-root')
     .option('--require-signature', 'exit with 4 unless it is known who signed it')
@@ -105,8 +105,8 @@ function rebuildTrust(options: VerifyOptions): RebuildTrust | undefined {
   if (rebuilds === undefined && rebuilders === undefined && requireRebuilds === undefined) return undefined
   throw new PipelineError({
     code: 'usage',
-    message: '--rebuilds and --rebuilders need each other',
-    hint: 'anyone can write a statement: name the keys of those whom you believe; docs/reproducible.md shows how.',
+    message: '--rebuilds and --rebuilders must be given together',
+    hint: 'anyone can write a statement: give the keys of the people you trust; docs/reproducible.md shows how.',
     exitCode: exitCodes.badInput,
   })
 }
@@ -122,9 +122,9 @@ async function findRebuilds(
 }
 
 function renderRebuilders(rebuiltBy: readonly string[], record: ReleaseVerification['record']): string {
-  if (rebuiltBy.length === 0) return 'nobody whose key you named has built the same images again'
+  if (rebuiltBy.length === 0) return 'nobody whose key you gave has rebuilt the same images'
   const { length } = record?.variants.flatMap(({ files }) => files) ?? []
-  return `${length === 1 ? '1 image' : `${length} images`} built again, the same, by ${rebuiltBy.join(' and ')}`
+  return `${length === 1 ? '1 image' : `${length} images`} rebuilt identically by ${rebuiltBy.join(' and ')}`
 }
 
 function parseCount(text: string): number {
@@ -143,7 +143,7 @@ function renderVerdict(
   const subject = `${files} files of ${record?.name} ${record?.release}${tag}`
   if (signedBy.length > 0) return `${mark} ${subject}: as signed by ${signedBy.join(' and ')}\n`
   const hint = 'name the keys you trust with --signers or --keyring'
-  return `${mark} ${subject}: consistent with itself, not authenticated (${hint})\n`
+  return `${mark} ${subject}: internally consistent, but not authenticated (${hint})\n`
 }
 
 /** @throws PipelineError `usage` */
@@ -153,7 +153,7 @@ function attestationTrust({ attestedBy, trustedRoot }: VerifyOptions): Attestati
     return { workflow: attestedBy, trustedRoot: resolvePath(trustedRoot) }
   throw new PipelineError({
     code: 'usage',
-    message: '--attested-by and --trusted-root need each other',
+    message: '--attested-by and --trusted-root must be given together',
     hint: 'an attestation is checked for one workflow, with the certificates of one root: docs/release.md shows both.',
     exitCode: exitCodes.badInput,
   })

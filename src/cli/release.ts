@@ -89,7 +89,7 @@ function parseChoice<Value extends string>(values: readonly Value[]) {
     if (value !== undefined) return [...before, value]
     throw new PipelineError({
       code: 'usage',
-      message: `${JSON.stringify(text)} is none of ${values.join(', ')}`,
+      message: `${JSON.stringify(text)} is not one of ${values.join(', ')}`,
       exitCode: exitCodes.badInput,
     })
   }

@@ -75,7 +75,7 @@ async function readSource(place: string): Promise<Source> {
     message:
       value === undefined
         ? `there is no report ${file}, it is too large, or it is not JSON`
-        : `${file} is no report of a run or a release that this program knows`,
+        : `${file} is not a report of a run or a release that this program can read`,
     hint: 'give a report.json, a release.json, or a folder with one; a build writes report.json to its output folder.',
     exitCode: exitCodes.badInput,
   })
@@ -124,12 +124,12 @@ async function requirePage(page: string, expected: string): Promise<void> {
   if (text === expected) return
   if (text === undefined)
     throw refuse(
-      `the release in ${dirname(page)} has no report.html, and nothing is added to a release`,
+      `the release in ${dirname(page)} has no report.html, and files cannot be added to a release`,
       'name another file to write with --to.',
     )
   throw refuse(
-    `${page} is not the page that this version makes of ${releaseFiles.record}`,
-    'name the release that it lists changes since with --since. Otherwise another version made it, or someone changed it: make a page of your own with --to.',
+    `${page} is not the page that this version makes from ${releaseFiles.record}`,
+    'if it lists changes since an earlier release, give that one with --since. Otherwise another version made the page, or someone changed it: write your own with --to.',
   )
 }
 
@@ -146,14 +146,14 @@ async function openPage(page: string): Promise<void> {
     })
   if (program === undefined) throw failed('there is no xdg-open, which opens files on a desktop')
   await runFile(program, [page]).catch((cause: unknown) => {
-    throw failed(`xdg-open has opened no browser for ${page}`, cause)
+    throw failed(`xdg-open could not open a browser for ${page}`, cause)
   })
 }
 
 function oneFileOnly(count: number): PipelineError {
   return new PipelineError({
     code: 'usage',
-    message: `--to names one page, and there are ${count} reports`,
+    message: `--to names one page, but there are ${count} reports`,
     exitCode: exitCodes.badInput,
   })
 }
@@ -161,7 +161,7 @@ function oneFileOnly(count: number): PipelineError {
 function notAlike(source: Source, since: Source): PipelineError {
   return new PipelineError({
     code: 'usage',
-    message: `${source.file} is of a ${source.kind}, and ${since.file} of a ${since.kind}: they cannot be compared`,
+    message: `${source.file} is from a ${source.kind}, but ${since.file} is from a ${since.kind}: they cannot be compared`,
     exitCode: exitCodes.badInput,
   })
 }

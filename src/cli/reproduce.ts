@@ -66,7 +66,7 @@ export function reproduceCommand(command: Command, terminal: Terminal, choose: C
   addPipelineOptions(
     addUiOption(command).argument(
       '<release>',
-      'folder of a release, or its release.json: then no differences are shown',
+      'folder of a release, or its release.json, with which no differences are shown',
     ),
     defaultOutFolder,
   )
@@ -101,7 +101,7 @@ async function reproduce(path: string, options: ReproduceOptions, terminal: Term
   return untilInterrupted(async (signal) => {
     const reporter = reportTo(terminal, outFolder, options)
     const set = await setOf(record, path, signal)
-    if (set !== undefined) terminal.error(`packages from ${set.folder}; no mirror is asked\n`)
+    if (set !== undefined) terminal.error(`packages from ${set.folder}; no mirror is contacted\n`)
     const rebuilt: { readonly variant: RebuiltVariant; readonly report: Report }[] = []
     try {
       for (const { released, image, locked } of variants) {
@@ -159,7 +159,7 @@ async function requireSource(
       : `a checkout with changes: ${inOneLine(released.changed.slice(0, 5).join(', '))}`
     throw otherSource(
       `the release was built from ${what}`,
-      'only a release of a clean checkout can be built again.',
+      'only a release made from a clean checkout can be rebuilt.',
     )
   }
   const { commit, repository } = released
@@ -169,7 +169,7 @@ async function requireSource(
   const here = await describeSource(dirname(resolvePath(pipeline)), outFolder)
   if (here?.commit !== commit)
     throw otherSource(
-      `the release was built from commit ${commit}, and this is ${here?.commit ?? 'no checkout'}`,
+      `the release was built from commit ${commit}, but this is ${here?.commit ?? 'no checkout'}`,
       hint,
     )
   if (here.changed.length > 0)
@@ -204,7 +204,7 @@ async function chooseVariants(record: ReleaseRecord, options: ReproduceOptions):
 function knownTarget(name: string, record: ReleaseRecord): TargetName {
   const target = targetNames.find((known) => known === name)
   if (target === undefined)
-    throw otherSettings(`no file is made here for the target ${JSON.stringify(name)}`, record)
+    throw otherSettings(`this program makes no file for the target ${JSON.stringify(name)}`, record)
   return target
 }
 
@@ -245,7 +245,7 @@ async function setOf(
   if (packageSet === undefined || !(await stat(path)).isDirectory()) return undefined
   const set = await openPackageSet(join(resolvePath(path), packagesFolder), signal)
   if (set.sha256 === packageSet) return set
-  throw unfitSet(set.folder, `its list has sha256 ${set.sha256}, and the release's has ${packageSet}`)
+  throw unfitSet(set.folder, `its list has sha256 ${set.sha256}, but the release's has ${packageSet}`)
 }
 
 function otherSettings(message: string, { name, release }: ReleaseRecord): PipelineError {

@@ -101,7 +101,7 @@ async function run(file: string, options: RunOptions, terminal: Terminal): Promi
             say(`  guest agent:  ${agentSocket}`)
             say(`  .vport:       ${portSocket}`)
             say(`  QMP:          ${qmpSocket}`)
-            say('  Control-A X ends it, Control-A H says what else there is.')
+            say('  Press Control-A, then X to end it; Control-A, then H lists other keys.')
           },
           onDelivery: (text) => say(`\r\n[${text}]\r`),
           signal,
@@ -118,7 +118,7 @@ async function makeFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true }).catch((cause: unknown) => {
     throw new PipelineError({
       code: 'usage',
-      message: `cannot make the folder ${path}: ${reasonOf(cause)}`,
+      message: `cannot create the folder ${path}: ${reasonOf(cause)}`,
       hint: 'name another one with --folder.',
       exitCode: exitCodes.badInput,
       cause,
@@ -145,7 +145,7 @@ function parseFolder(text: string): string {
   const length = Math.max(...Object.values(socketsIn(folder)).map((path) => Buffer.byteLength(path)))
   if (length <= socketPathBytes) return folder
   throw new InvalidArgumentError(
-    `Its sockets would have paths of ${length} bytes, and at most ${socketPathBytes} are possible: name a folder with a shorter path.`,
+    `The paths of its sockets would have ${length} bytes, but at most ${socketPathBytes} are possible: name a folder with a shorter path.`,
   )
 }
 

@@ -19,7 +19,7 @@ interface SchemaOptions {
 
 export function schemaCommand(command: Command, terminal: Terminal, choose: Choose): void {
   command
-    .option('--pipeline <file>', 'pipeline whose stages are in it', defaultPipeline)
+    .option('--pipeline <file>', 'pipeline whose stages are in the schema', defaultPipeline)
     .action((options: SchemaOptions) => choose(() => printSchema(options, terminal)))
 }
 

@@ -20,7 +20,10 @@ import type { Choose } from './verb.ts'
 export function shellCommand(command: Command, terminal: Terminal, choose: Choose): void {
   command
     .argument('<stage>', 'name of a stage, or base')
-    .argument('[command...]', 'run this instead of a shell, after --; one word is a line of shell')
+    .argument(
+      '[command...]',
+      'command to run instead of a shell, after --; a single word is run as a line of shell',
+    )
   addPipelineOptions(command).action((stage: string, words: readonly string[], options: PipelineOptions) =>
     choose(() => shell(stage, words, options, terminal)),
   )
@@ -41,7 +44,7 @@ async function shell(
   const layers = layersOf(plan)
   const planned = layers.find(({ name }) => name === stage)
   if (planned?.cached === undefined) throw noLayer(stage, 'stage', layers)
-  terminal.error(`booting a copy of ${stage} of ${image.variant}; what is done in it is thrown away\n`)
+  terminal.error(`booting a copy of ${stage} of ${image.variant}; changes to it are thrown away\n`)
   return untilInterrupted((signal) =>
     openShell({
       image,

@@ -40,7 +40,11 @@ export function storeCommand(store: Command, terminal: Terminal, choose: Choose)
   )
   addWaitOption(addPipelineOptions(store.command('prune').description('remove layers that no variant uses')))
     .option('--unused-for <time>', 'only layers older than this, e.g. 12h or 7d', parseDuration, 0)
-    .option('--max-size <size>', 'and the oldest, until no more than this is left, e.g. 20GiB', parseSize)
+    .option(
+      '--max-size <size>',
+      'also the oldest layers, until at most this much is left, e.g. 20GiB',
+      parseSize,
+    )
     .option('--dry-run', 'only show what would be removed')
     .action((options: PruneOptions) => choose(() => prune(options, terminal)))
   addShareVerbs(store, terminal, choose)
@@ -122,7 +126,7 @@ async function verify(options: PipelineOptions, terminal: Terminal): Promise<num
   const { store, layers } = await open(options)
   const faults = await store.inspect()
   for (const { name, key, fault } of faults) terminal.out(`${name ?? 'a layer'} ${key}: ${fault}\n`)
-  const count = faults.length === 0 ? 'all sound' : `${faults.length} broken: a build makes them again`
+  const count = faults.length === 0 ? 'all intact' : `${faults.length} damaged: a build makes them again`
   terminal.error(`${plural(layers.length, 'layer')}, ${count}\n`)
   return faults.length === 0 ? exitCodes.ok : exitCodes.verificationFailed
 }

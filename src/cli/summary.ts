@@ -39,7 +39,7 @@ async function summary(options: SummaryOptions, terminal: Terminal): Promise<num
       text ??
         `## ${variant}
 
-No build has begun.
+No build has started.
 `,
     )
   }

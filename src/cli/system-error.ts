@@ -7,13 +7,13 @@ import { reasonOf } from '../host/failures.ts'
 import { toolsMissing } from '../host/tools.ts'
 
 const advice: Readonly<Record<string, { readonly code: ErrorCode; readonly hint: string }>> = {
-  ENOSPC: { code: 'disk-full', hint: 'make room there.' },
-  EDQUOT: { code: 'disk-full', hint: 'make room there.' },
+  ENOSPC: { code: 'disk-full', hint: 'free some space there.' },
+  EDQUOT: { code: 'disk-full', hint: 'free some space there.' },
   EROFS: { code: 'out-read-only', hint: 'name a folder that you can write to.' },
   EACCES: { code: 'unreadable', hint: 'check who owns it.' },
   EPERM: { code: 'unreadable', hint: 'check who owns it.' },
   EMFILE: { code: 'unreadable', hint: 'raise the limit (ulimit -n).' },
-  ENFILE: { code: 'unreadable', hint: 'end some programs.' },
+  ENFILE: { code: 'unreadable', hint: 'close some programs.' },
   EIO: { code: 'unreadable', hint: 'check it (dmesg).' },
   ENAMETOOLONG: { code: 'unreadable', hint: 'name a shorter one.' },
   ELOOP: { code: 'unreadable', hint: 'remove one of them.' },

@@ -55,7 +55,7 @@ export const verbs: readonly Verb[] = [
   },
   {
     name: 'clean',
-    summary: 'remove layers, runs and reports; with --all everything else, too',
+    summary: 'remove layers, runs and reports; with --all, everything else too',
     load: async () => (await import('./clean.ts')).cleanCommand,
   },
   {

@@ -195,7 +195,7 @@ function parseScenes(text: string): readonly SceneName[] {
   const names = text.split(',').map((name) => name.trim())
   const unknown = names.find((name) => !(name in sceneSpecs))
   if (unknown !== undefined) {
-    throw new InvalidArgumentError(`${unknown} is none of ${Object.keys(sceneSpecs).join(', ')}, none.`)
+    throw new InvalidArgumentError(`${unknown} is not one of ${Object.keys(sceneSpecs).join(', ')}, none.`)
   }
   return names as SceneName[]
 }

@@ -35,6 +35,6 @@ export function tellWaiting(
   terminal: Terminal,
 ): Waiting {
   const onWait: Waiting['onWait'] = (holder) =>
-    terminal.error(`another ${work} works in ${folder}: waiting for ${describeHolder(holder)}\n`)
+    terminal.error(`another ${work} is using ${folder}: waiting for ${describeHolder(holder)}\n`)
   return { onWait, signal }
 }

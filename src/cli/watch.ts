@@ -38,7 +38,7 @@ interface WatchOptions extends PipelineOptions, WaitOptions, UiOptions {
 export function watchCommand(command: Command, terminal: Terminal, choose: Choose): void {
   addUiOption(addWaitOption(addPipelineOptions(command)))
     .option('--until <stage>', 'the stage you are working on; by default the last')
-    .option('--then <command>', 'run this in the guest after the stage; what it changes is thrown away')
+    .option('--then <command>', 'run this in the guest after the stage; its changes are thrown away')
     .addOption(acceleratorOption())
     .action((options: WatchOptions) => choose(() => watch(options, terminal)))
 }

@@ -62,7 +62,7 @@ export function openCloud({ url, apiKey, secretKey }: CloudSettings): CallCloud 
     if (refusal === undefined && answer.status === 200 && read.success) return read.data
     const words =
       refusal === undefined
-        ? `HTTP ${answer.status}, and nothing that CloudStack says`
+        ? `HTTP ${answer.status}, without an answer from CloudStack`
         : inOneLine(`${refusal.errortext} (${refusal.errorcode})`)
     throw new PipelineError({
       code: 'cloudstack-refused',
@@ -101,7 +101,7 @@ function formatExpiry(date: Date): string {
 
 function hintFor(code: number): string {
   if (code === 401)
-    return 'check the API key, its secret, and the clock of this host: a signature is good for ten minutes. The account must be enabled.'
+    return 'check the API key, its secret, and the clock of this host: a signature is valid for ten minutes. The account must be enabled.'
   if (code === 432) return 'the role of this account does not permit that command.'
-  return 'the words are CloudStack’s; its management-server.log says more.'
+  return 'the message is CloudStack’s; its management-server.log says more.'
 }

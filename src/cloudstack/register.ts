@@ -73,7 +73,7 @@ export async function chooseZones(
   throw new PipelineError({
     code: 'usage',
     message: `CloudStack has no zone ${JSON.stringify(unknown)}`,
-    hint: `it has: ${all.map(({ name }) => name).join(', ') || 'none that this account may see'}`,
+    hint: `it has: ${all.map(({ name }) => name).join(', ') || 'none that this account can see'}`,
     exitCode: exitCodes.badInput,
   })
 }
@@ -116,7 +116,7 @@ export async function registerImage(call: CallCloud, request: RegisterRequest): 
   if (registered !== undefined) return registered.id
   throw new PipelineError({
     code: 'cloudstack-refused',
-    message: `CloudStack took ${name}, and names no template`,
+    message: `CloudStack accepted ${name}, but its answer names no template`,
     hint: 'look for it with cmk list templates templatefilter=self.',
     exitCode: exitCodes.hostNotFit,
   })
@@ -154,7 +154,7 @@ export async function waitUntilReady(
     if (performance.now() + pauseMs > until)
       throw notReady(
         image,
-        `not in time; ${waiting.map(({ zone, status }) => `${zone.name}: ${status}`).join(', ')}`,
+        `it took too long; ${waiting.map(({ zone, status }) => `${zone.name}: ${status}`).join(', ')}`,
       )
     await delay(pauseMs, undefined, { signal }).catch(() => signal.throwIfAborted())
   }
@@ -187,7 +187,7 @@ async function findOsType(call: CallCloud, description: string, signal: AbortSig
   if (exact !== undefined) return exact.id
   throw new PipelineError({
     code: 'usage',
-    message: `CloudStack knows no OS type ${JSON.stringify(description)}`,
+    message: `CloudStack has no OS type ${JSON.stringify(description)}`,
     hint: 'choose one of cmk list ostypes with --os-type.',
     exitCode: exitCodes.badInput,
   })
@@ -197,7 +197,7 @@ function notReady({ name }: CloudImage, why: string): PipelineError {
   return new PipelineError({
     code: 'template-not-ready',
     message: `the template ${name} is not ready: ${why}`,
-    hint: 'the storage VM downloads it: is the address one that it reaches (secstorage.allowed.internal.sites), and is the file the registered one?',
+    hint: 'the storage VM downloads it: check that it can reach the address (secstorage.allowed.internal.sites), and that the file there is the registered one.',
     exitCode: exitCodes.hostNotFit,
   })
 }

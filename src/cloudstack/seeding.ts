@@ -13,7 +13,7 @@ export function renderSeeding(image: CloudImage, url: string | undefined): strin
     `# ${name}: ${hypervisor}, CloudStack ${release}`,
     ...(arch === 'x86_64'
       ? seeding(image, url)
-      : ['# A new cloud: the script knows no architectures; use the API.']),
+      : ['# A new cloud: the script does not support architectures; use the API.']),
     '# A running cloud, once it has a storage VM: as the root admin.',
     ...registering(image, url ?? `https://…/${image.file}`),
     '',
@@ -37,7 +37,7 @@ function registering(image: CloudImage, url: string): readonly string[] {
     `cmk register template ${words.join(' ')} zoneids=-1 ostypeid=…`,
     `cmk list templates templatefilter=all name=${quote(image.name)} filter=name,zonename,isready,status`,
     ...(isBefore(image.release, [4, 19])
-      ? ['# Before 4.19 it becomes a template of system VMs by an upgrade alone: register it before that.']
+      ? ['# Before 4.19, only an upgrade makes it a system VM template: register it before the upgrade.']
       : []),
   ]
 }

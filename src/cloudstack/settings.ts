@@ -63,7 +63,7 @@ function settingsOf(text: string, apiKey: string, secretKey: string): CloudSetti
     return { url, apiKey, secretKey }
   throw new PipelineError({
     code: 'usage',
-    message: `this is no address of CloudStack’s API: ${redactUrl(text)}`,
+    message: `this is not the address of CloudStack’s API: ${redactUrl(text)}`,
     hint: 'e.g. https://cloud.example.org/client/api, without a login.',
     exitCode: exitCodes.badInput,
   })

@@ -40,7 +40,7 @@ const customs = {
     why: 'the management server reads it and refuses an older one',
   },
   A9: {
-    title: 'the signature is that of the packed scripts',
+    title: 'the signature matches the packed scripts',
     why: 'a wrong one makes the management server patch every machine again',
   },
   A10: {
@@ -52,7 +52,7 @@ const customs = {
     why: 'the management server calls them by path over SSH',
   },
   A12: {
-    title: 'no secret and nothing of the build is left',
+    title: 'no secret and no trace of the build is left',
     why: 'every machine made from the image would have it',
   },
   A13: {
@@ -60,7 +60,7 @@ const customs = {
     why: 'the password of the build is published',
   },
   A14: {
-    title: 'sudo without a password is for six commands only',
+    title: 'sudo without a password allows only six commands',
     why: "the build's NOPASSWD: ALL would make the account root",
   },
   A15: {
@@ -101,7 +101,7 @@ const customs = {
     title: 'every program that roles call exists and runs',
     why: 'a missing one fails a role much later',
   },
-  B8: { title: 'dhcp_release is there', why: 'without it, routers keep the leases of deleted machines' },
+  B8: { title: 'dhcp_release is installed', why: 'without it, routers keep the leases of deleted machines' },
   B9: {
     title: 'python is Python 3, with cgi, flask and netaddr',
     why: "the router's programs are written in it",
@@ -115,7 +115,7 @@ const customs = {
     why: 'it would wait for data that never comes',
   },
   B12: { title: 'the power button powers off', why: 'otherwise a graceful stop ends only at its time limit' },
-  B13: { title: 'nothing upgrades by itself', why: 'a system VM is replaced, and must not change meanwhile' },
+  B13: { title: 'nothing upgrades by itself', why: 'a system VM is replaced, not upgraded' },
   B14: {
     title: 'cloud-init starts by the unit names that CloudStack uses',
     why: 'it sets up Kubernetes nodes and shared file systems',
@@ -141,8 +141,8 @@ const customs = {
     why: 'the host begins with a sync, and accepts no other answer',
   },
   C3: {
-    title: 'the guest takes what the host writes to /var/cache/cloud/cmdline, and notices it',
-    why: 'a system VM learns about itself from nothing else',
+    title: 'the guest notices what the host writes to /var/cache/cloud/cmdline, and takes it',
+    why: 'a system VM learns its role and its network from nothing else',
   },
   C4: {
     title: 'first boot ends with /var/cache/cloud/boot_up_done in time',
@@ -160,12 +160,12 @@ const customs = {
   },
   C9: { title: 'name servers are in order', why: 'the internal ones must be asked first' },
   C10: {
-    title: 'the key that was handed over opens SSH on 3922',
+    title: 'the key that was handed over can log in by SSH on 3922',
     why: 'the management server does everything else by SSH',
   },
   C11: {
     title: 'management and private networks are routed by the local gateway',
-    why: 'otherwise that traffic leaves by the public interface',
+    why: 'otherwise that traffic leaves through the public interface',
   },
   C12: {
     title: 'root has the password that was handed over, and the account has no known one',
@@ -184,7 +184,7 @@ const customs = {
     title: 'boot continues when no data arrives',
     why: 'a machine that waits forever cannot be examined',
   },
-  D1: { title: 'a console proxy runs only its own services', why: 'any other one is an open door' },
+  D1: { title: 'a console proxy runs only its own services', why: 'any other service could be attacked' },
   D2: {
     title: 'a storage VM serves through apache with its modules',
     why: 'uploads and downloads go through it',
@@ -228,13 +228,16 @@ const customs = {
   },
   D16: {
     title: 'user data runs before the machine reports that it is up',
-    why: "it is the operator's additions, which CloudStack passes on since 4.22",
+    why: 'operators add to a system VM with it; CloudStack has passed it on since 4.22',
   },
   E0: {
     title: 'Xen with Viridian extensions is detected as Xen',
     why: 'it reports Hyper-V first',
   },
-  E1: { title: 'Xen finds its data: xenstore-read is there', why: 'without it, first boot fails on Xen' },
+  E1: {
+    title: 'xenstore-read is installed, so first boot finds its data on Xen',
+    why: 'without it, first boot fails on Xen',
+  },
   E2: {
     title: 'the OVA describes the machine that CloudStack expects',
     why: 'vSphere refuses or changes what it does not know',
@@ -272,7 +275,7 @@ const customs = {
   },
   F6: { title: 'no SSH key in the image can log in as root', why: "a developer's key once shipped" },
   F7: {
-    title: 'certificates are there, and apache speaks TLS 1.2 and newer only',
+    title: 'certificates are installed, and apache speaks only TLS 1.2 and newer',
     why: 'downloads fail without certificates, and security scanners reject older versions',
   },
   F8: {

@@ -55,7 +55,7 @@ export function diskFaults(
   })
   const primaries = partitions.filter((partition) => partition.primary).length
   if (primaries > (primaries === partitions.length ? 4 : 3)) {
-    fault(['partitions'], 'at most 4 primary partitions, one of them given up for logical ones', primaries)
+    fault(['partitions'], 'must have at most 4 primary partitions, or 3 if there are logical ones', primaries)
   }
   if (!partitions.some((partition) => partition.mount === '/')) {
     fault(['partitions'], 'one partition must be mounted at /')
@@ -117,7 +117,7 @@ function firmwareFaults(
       fault([...at, 'filesystem'], rule, filesystem)
     }
     if (index === esp && sizeMiB !== undefined && sizeMiB < smallestEspMiB)
-      fault([...at, 'sizeMiB'], `must be at least ${smallestEspMiB}, or it is no FAT32`, sizeMiB)
+      fault([...at, 'sizeMiB'], `must be at least ${smallestEspMiB}, or it is not FAT32`, sizeMiB)
     if (index === esp && !primary) fault([...at, 'primary'], `must be set at ${espMount}`, primary)
     if (filesystem === 'vfat' && reservedPercent !== 0)
       fault([...at, 'reservedPercent'], 'must be 0: a vfat reserves nothing', reservedPercent)

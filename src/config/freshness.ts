@@ -30,7 +30,7 @@ export const freshnessFields = (url: z.ZodType<string, string>, keyring: z.ZodTy
           /** Why that is acceptable for now. */
           reason: z.string().min(10, 'must say why, in ten characters or more'),
           /** The last day, e.g. `2026-12-31`. */
-          until: z.iso.date('must be the last day, like 2026-12-31'),
+          until: z.iso.date('must be the last day that it applies, like 2026-12-31'),
         }),
       )
       .refine(

@@ -66,7 +66,7 @@ const kinds: Readonly<Record<string, string>> = {
   array: 'a list, as in [a, b]',
   object: 'a group of keys and values',
   record: 'a group of keys and values',
-  string: 'a text',
+  string: 'a string',
   number: 'a number',
   int: 'a whole number',
   boolean: 'true or false',

@@ -51,7 +51,7 @@ export async function importPipeline(file: string, load: Import = importModule):
     )
   if (!/\.[cm]?[jt]s$/.test(path))
     throw badPipeline(
-      `${path} is not a pipeline by its name`,
+      `${path} does not have the name of a pipeline`,
       'give --pipeline the path of a .ts or .js file.',
     )
   let loaded: { readonly default?: unknown }
@@ -65,7 +65,7 @@ export async function importPipeline(file: string, load: Import = importModule):
     const where = place === undefined ? '' : `\n${renderPlace(path, place)}`
     throw badPipeline(
       `${path} could not be loaded: ${message}${where}`,
-      'it threw as it was imported.',
+      'it threw an error while it was imported.',
       cause,
     )
   }

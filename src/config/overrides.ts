@@ -60,7 +60,7 @@ export async function readOverrides(file: string): Promise<Overrides> {
   if (!isRecord(values)) {
     throw new PipelineError({
       code: 'overrides-syntax',
-      message: `${file} must hold keys and values at its top level, found ${formatFound(values)}`,
+      message: `${file} must have keys and values at its top level, found ${formatFound(values)}`,
       hint: 'write fields of pipeline.ts, for example machine: { cpus: 4 }; nothing was touched.',
       exitCode: exitCodes.badInput,
     })
@@ -90,7 +90,7 @@ export function parseAssignment(assignment: string): Overrides {
   if (match?.[2] === undefined || path.some((part) => part === '')) {
     throw new PipelineError({
       code: 'assignment-syntax',
-      message: `--set wants path=value, found ${formatFound(assignment)}`,
+      message: `--set needs path=value, found ${formatFound(assignment)}`,
       hint: 'for example --set disk.sizeMiB=10080, or --set stages.apt_upgrade.backports=true',
       exitCode: exitCodes.badInput,
     })
@@ -105,7 +105,7 @@ export function parseAssignment(assignment: string): Overrides {
     throw new PipelineError({
       code: 'assignment-syntax',
       message: `the value of --set ${match[1]} is not valid YAML${isSecretName(match[1] ?? '') ? '' : `: ${redact((cause as Error).message).trimEnd()}`}`,
-      hint: "put quotes around a text that holds any of YAML's own characters, such as * & ! [ {.",
+      hint: "put quotes around a value that has any of YAML's own characters, such as * & ! [ {.",
       exitCode: exitCodes.badInput,
       cause,
     })

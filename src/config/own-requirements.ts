@@ -38,12 +38,12 @@ export const ownRequirements = {
     why: 'a host may bring a disk up late, the emergency shell is locked, and kubelets refuse to run with swap',
   },
   G11: {
-    title: 'the root is checked at every boot, and a damaged one repairs itself',
+    title: 'the root file system is checked at every boot, and repaired if it is damaged',
     why: 'a host that fails leaves damage, and the console is unattended',
   },
   G12: {
-    title: 'a router works with what it is given, 256 MiB and one processor',
-    why: 'installations that have been upgraded for years give it no more',
+    title: 'a router works with 256 MiB and one processor',
+    why: 'installations that have been upgraded for years give a router no more',
   },
   G13: {
     title: 'it comes up without a serial port',

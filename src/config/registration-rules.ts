@@ -36,6 +36,6 @@ function ownerFaults({ variants, verification }: ValidFields): Fault[] {
     .filter((arch) => !variants.some((variant) => variant.arch === arch && variant.label === undefined))
     .map((arch) => ({
       path: 'variants',
-      rule: `must have one of ${arch} without a label: CloudStack looks for no other`,
+      rule: `must have one for ${arch} without a label, the only one that CloudStack looks for`,
     }))
 }

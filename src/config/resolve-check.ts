@@ -32,7 +32,7 @@ export function checkNameFaults(uses: readonly CheckUse[]): Fault[] {
   return names.flatMap((name, index): Fault[] => {
     if (names.indexOf(name) !== index) return [{ path: 'checks', rule: `check ${name} is listed twice` }]
     if (/^[a-z][a-z0-9_]{0,99}$/.test(name)) return []
-    const rule = 'a check is named in lower case letters, digits and underscores'
+    const rule = 'the name of a check must be lower case letters, digits and underscores'
     return [{ path: 'checks', rule, found: formatFound(name) }]
   })
 }

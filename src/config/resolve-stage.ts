@@ -87,12 +87,12 @@ export function stageNameFaults(uses: readonly StageUse[]): Fault[] {
     ...twice.map((name) => ({ path: 'stages', rule: `stage ${name} is listed twice` })),
     ...unfit.map((name) => ({
       path: 'stages',
-      rule: 'a stage is named in lower case letters, digits and underscores',
+      rule: 'the name of a stage must be lower case letters, digits and underscores',
       found: formatFound(name),
     })),
     ...taken.map((name) => ({
       path: 'stages',
-      rule: `${name} is the name of a part of every run, so no stage can have it`,
+      rule: `${name} is the name of a part of every run, so no stage can have that name`,
     })),
   ]
 }
@@ -120,7 +120,7 @@ function settingsByStage(
     }
     if (!isRecord(settings)) {
       const origin = originOf([over], ['stages', name])
-      return [{ path, rule: 'must be settings by name', found: formatFound(settings), ...origin }]
+      return [{ path, rule: 'must map names of settings to values', found: formatFound(settings), ...origin }]
     }
     value.set(name, settings)
     return []

@@ -20,7 +20,7 @@ export type Span = readonly [from: number, to: number]
 /** @throws YamlError; Error if the text is too long */
 export function parseYaml(text: string, mostCharacters: number): Document {
   if (text.length > mostCharacters)
-    throw new Error(`it has ${text.length} characters, and at most ${mostCharacters} are read`)
+    throw new Error(`it has ${text.length} characters, but at most ${mostCharacters} are read`)
   const document = parseDocument(text, {
     // The library compares every pair of keys to find duplicates.
     uniqueKeys: false,
@@ -31,7 +31,7 @@ export function parseYaml(text: string, mostCharacters: number): Document {
   const fail = (message: string, span: Span) => new YamlError(message, placesOf(text)(span))
   const [error] = document.errors
   if (error !== undefined)
-    throw fail(error.code === 'NON_STRING_KEY' ? 'a key must be a text' : error.message, error.pos)
+    throw fail(error.code === 'NON_STRING_KEY' ? 'a key must be a string' : error.message, error.pos)
   visit(document, {
     Map: (_key, { items }) => {
       const names = new Set<string>()
@@ -39,7 +39,7 @@ export function parseYaml(text: string, mostCharacters: number): Document {
         if (!isScalar(key)) continue
         const name = String(key.value)
         const [from = 0, to = from + 1] = key.range ?? []
-        if (names.has(name)) throw fail(`the key ${name} is there twice`, [from, to])
+        if (names.has(name)) throw fail(`the key ${name} appears twice`, [from, to])
         names.add(name)
       }
     },

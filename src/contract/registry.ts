@@ -65,7 +65,7 @@ export const unchecked: readonly { readonly id: AssertionId; readonly reason: st
   {
     id: 'E0',
     reason:
-      'it takes a Xen host with Viridian extensions; QEMU has Xen guests from 8.0 on, on KVM alone, and none with both',
+      'this needs a Xen host with Viridian extensions; QEMU has Xen guests since 8.0, only with KVM, and none with both',
   },
 ]
 
@@ -74,11 +74,11 @@ export const unreached: readonly { readonly id: AssertionId; readonly reason: st
   {
     id: 'E1',
     reason:
-      'a boot by Xen itself, PV or HVM, takes a Xen host, or a QEMU from 8.0 on with KVM: the program it needs is looked for',
+      'booting on Xen itself, PV or HVM, needs a Xen host, or QEMU 8.0 or newer with KVM: this only looks for the program that it needs',
   },
-  { id: 'E2', reason: 'machine.id is given by VMware alone; the OVF is read, not imported by vSphere' },
-  { id: 'E3', reason: "Hyper-V's key-value pool is filled by Hyper-V alone" },
-  { id: 'E4', reason: "XenServer's rules are checked, and no XenServer is asked" },
+  { id: 'E2', reason: 'only VMware provides machine.id; the OVF is read, not imported into vSphere' },
+  { id: 'E3', reason: 'only Hyper-V fills its key-value pool' },
+  { id: 'E4', reason: "XenServer's rules are checked, but without a XenServer" },
 ]
 
 const isAsked = (check: Check, contract: ContractName) => check.contracts?.includes(contract) ?? true

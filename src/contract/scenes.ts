@@ -59,7 +59,7 @@ export interface SceneSpec {
 const routerBranch = { way: 'agent', isBranch: true, isRouter: true } as const
 
 export const sceneSpecs = {
-  boot: { summary: 'booted, and handed nothing', way: 'none' },
+  boot: { summary: 'booted, with nothing handed over', way: 'none' },
   secstorage: {
     summary: 'a storage VM, by the guest agent',
     way: 'agent',
@@ -75,7 +75,7 @@ export const sceneSpecs = {
     isPortFirst: true,
   },
   'port-second': {
-    summary: 'a console proxy, by a virtio port that is numbered behind the agent’s',
+    summary: 'a console proxy, by a virtio port that is numbered after the agent’s',
     way: 'port',
     role: 'consoleproxy',
     contracts: ['cloudstack'],
@@ -143,10 +143,14 @@ export const sceneSpecs = {
     breaks: 'ln -sf /bin/false /etc/alternatives/iptables-restore',
     contracts: ['cloudstack'],
   },
-  'no-data': { summary: 'handed nothing until the guest stops waiting', way: 'none', isBranch: true },
-  uefi: { summary: 'booted by UEFI firmware, and handed nothing', way: 'none', uefi: 'plain' },
+  'no-data': {
+    summary: 'booted, with nothing handed over until the guest stops waiting',
+    way: 'none',
+    isBranch: true,
+  },
+  uefi: { summary: 'booted by UEFI firmware, with nothing handed over', way: 'none', uefi: 'plain' },
   'secure-boot': {
-    summary: 'booted by UEFI firmware that starts only what is signed, and handed nothing',
+    summary: 'booted by UEFI firmware that starts only what is signed, with nothing handed over',
     way: 'none',
     uefi: 'secure',
   },

@@ -30,7 +30,7 @@ export async function readPackages(disk: DiskFiles): Promise<ReadonlyMap<string,
   const odd = [...packages.values()].find((one) => !isOfDpkg(one))
   if (odd === undefined) return packages
   throw unreadableDisk(
-    `cannot read the disk ${disk.path}: its dpkg lists ${JSON.stringify(`${odd.name} ${odd.version} ${odd.architecture}`.slice(0, 200))}, which is no package`,
+    `cannot read the disk ${disk.path}: its dpkg lists ${JSON.stringify(`${odd.name} ${odd.version} ${odd.architecture}`.slice(0, 200))}, which is not a package`,
     undefined,
     'dpkg itself writes no such name or version: give a disk whose /var/lib/dpkg/status is as dpkg left it.',
   )

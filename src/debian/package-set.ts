@@ -170,7 +170,7 @@ async function readSet(folder: string): Promise<{ readonly content: SetContent; 
     throw unreadable(folder, `${setFile} cannot be read: ${reasonOf(cause)}`)
   })
   const parsed = setSchema.safeParse(parseJson(text))
-  if (parsed.data === undefined) throw unreadable(folder, `${setFile} is no list of a package set`)
+  if (parsed.data === undefined) throw unreadable(folder, `${setFile} is not the list of a package set`)
   return { content: parsed.data, text }
 }
 
@@ -210,12 +210,12 @@ function sourceIn(folder: string, { archives }: SetContent): ArchiveSource {
 
 function unreadable(folder: string, why: string): PipelineError {
   const hint = 'give the folder packages of a release made with --with-packages, with nothing else in it.'
-  return refusal('packages-unreadable', `${folder} is no package set: ${why}`, hint)
+  return refusal('packages-unreadable', `${folder} is not a package set: ${why}`, hint)
 }
 
 function damaged(file: string, why: string): PipelineError {
-  const hint = 'the file was changed, or damaged on its way: copy the set again.'
-  const message = `${file} is not the file of its package set: ${why}`
+  const hint = 'the file was changed or damaged: copy the set again.'
+  const message = `${file} is not the file that its package set lists: ${why}`
   return refusal('packages-damaged', message, hint)
 }
 

@@ -43,7 +43,7 @@ export function requireNotOlder(request: Dated, date: Date, seen: Date, memory: 
   if (date >= seen) return
   throw new PipelineError({
     code: 'mirror-rolled-back',
-    message: `${request.url} serves the ${request.suite} of ${date.toISOString()}, and has served that of ${seen.toISOString()} before`,
+    message: `${request.url} serves the ${request.suite} of ${date.toISOString()}, but has already served that of ${seen.toISOString()}`,
     hint: `one of its servers may be behind: try again in a few minutes, or use another mirror. If the archive was set back on purpose, remove ${memory}.`,
     exitCode: exitCodes.hostNotFit,
     details: { url: request.url, suite: request.suite, date: date.toISOString(), seen: seen.toISOString() },
@@ -55,8 +55,8 @@ export function requireNotOlder(request: Dated, date: Date, seen: Date, memory: 
 function notYetValid({ url, suite }: Dated, date: Date, now: Date): PipelineError {
   return new PipelineError({
     code: 'mirror-not-yet-valid',
-    message: `the Release file of ${suite} at ${url} is of ${date.toUTCString()}; it is ${now.toUTCString()}`,
-    hint: "this host's clock is behind: set it, or else use another mirror.",
+    message: `the Release file of ${suite} at ${url} is dated ${date.toUTCString()}; it is now ${now.toUTCString()}`,
+    hint: "this host's clock is behind: set it. If it is right, use another mirror.",
     exitCode: exitCodes.hostNotFit,
     details: { url, suite, date: date.toISOString() },
   })
@@ -65,7 +65,7 @@ function notYetValid({ url, suite }: Dated, date: Date, now: Date): PipelineErro
 function expired({ url, suite }: Dated, validUntil: string, now: Date): PipelineError {
   return new PipelineError({
     code: 'mirror-expired',
-    message: `the Release file of ${suite} at ${url} was valid until ${validUntil}; it is ${now.toUTCString()}`,
+    message: `the Release file of ${suite} at ${url} was valid until ${validUntil}; it is now ${now.toUTCString()}`,
     hint: "the mirror is no longer updated, or this host's clock is wrong; a snapshot archive needs mirror.snapshot.",
     exitCode: exitCodes.hostNotFit,
     details: { url, suite, validUntil },

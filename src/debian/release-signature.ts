@@ -85,7 +85,7 @@ export function badSignature(request: SignedRelease, said: string): PipelineErro
   return new PipelineError({
     code: 'mirror-bad-signature',
     message: `the InRelease of ${request.suite} at ${request.url} has no good signature. gpgv says:\n${said}`,
-    hint: 'the file was changed or cut short on its way: try another network or mirror. Do not go on without a signature.',
+    hint: 'the file was changed or truncated in transit: try another network or mirror. Do not continue without a good signature.',
     exitCode: exitCodes.hostNotFit,
     details: { url: request.url, suite: request.suite, gpgv: said },
   })

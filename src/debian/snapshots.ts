@@ -55,12 +55,12 @@ async function newestOf(
       typeof location === 'string' && URL.canParse(location, url) ? new URL(location, url) : undefined
     if (status < 300 || status > 399 || next === undefined) throw unknown(first, `it answers HTTP ${status}`)
     const found = instantIn(next, urlAt)
-    if (found === undefined) throw unknown(first, `it leads to ${next.href}`)
+    if (found === undefined) throw unknown(first, `it redirects to ${next.href}`)
     if (found !== asked) return found
     // The same folder under another scheme or host.
     url = next.href
   }
-  throw unknown(first, `it leads on and on, at last to ${url}`)
+  throw unknown(first, `it redirects too often, last to ${url}`)
 }
 
 /** The instant in a URL whose path matches the archive's, on any host; undefined if it does not match. */
@@ -73,7 +73,7 @@ function unknown(url: string, why: string): PipelineError {
   return new PipelineError({
     code: 'snapshot-unknown',
     message: `${url} does not say which snapshot is its newest: ${why}`,
-    hint: 'check the path of the snapshot archive; one that refuses many requests may answer in an hour. mirror.snapshot may also name an instant.',
+    hint: 'check the URL of the snapshot archive. If it limits requests, it may answer again in an hour. You can also set mirror.snapshot to an instant.',
     exitCode: exitCodes.hostNotFit,
     details: { url },
   })

@@ -44,14 +44,14 @@ export async function findSources(
   const layer = await findLayer(first, lookup)
   if (layer === undefined) {
     await findFile(first, lookup)
-    throw unknownDisk(`${first} is compared with nothing`, 'give two disk images, or one stage.')
+    throw unknownDisk(`there is nothing to compare ${first} with`, 'give two disk images, or one stage.')
   }
   if (layer.parent === null) {
-    throw unknownDisk(`${layer.name} stands on no layer`, 'also give the disk to be compared with it.')
+    throw unknownDisk(`${layer.name} has no layer below it`, 'also give the disk to compare it with.')
   }
   const below = await lookup.store.find(layer.parent)
   if (below === undefined)
-    throw unknownDisk(`the layer below ${layer.name} is gone`, 'build the image again.')
+    throw unknownDisk(`the layer below ${layer.name} is missing`, 'build the image again.')
   return [sourceOf(below, lookup.store), sourceOf(layer, lookup.store)]
 }
 

@@ -78,7 +78,7 @@ async function followBacking(
     await requireFile(below.path)
     files.push(below)
     if (files.length > longestChain) {
-      throw unreadableDisk(`cannot read the disk ${path}: it stands on more than ${longestChain} others`)
+      throw unreadableDisk(`cannot read the disk ${path}: it has more than ${longestChain} backing files`)
     }
   }
 }

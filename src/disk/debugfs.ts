@@ -164,7 +164,7 @@ function readAnswers(filesystem: string, text: string): Answers {
   let place = 0
   const fail = (expected: string) => {
     throw unreadableDisk(
-      `the filesystem ${filesystem} cannot be read: debugfs has not said ${expected} but ${JSON.stringify(text.slice(place, place + 80))}`,
+      `the filesystem ${filesystem} cannot be read: debugfs printed ${JSON.stringify(text.slice(place, place + 80))} instead of ${expected}`,
     )
   }
   return {

@@ -65,11 +65,11 @@ export async function requireMark(file: string, format: DiskFormat): Promise<voi
   if (other !== undefined) throw notRead(file, other.driver)
   const found = markedFormats.find((one) => marks[one](ends))
   throw unreadableDisk(
-    `cannot read the disk ${file}: it does not begin like the ${format} that its name says, but like ${found ?? 'none that is read here'}`,
+    `cannot read the disk ${file}: its name says ${format}, but it begins like ${found ?? 'no format that this program reads'}`,
     undefined,
     found === undefined
       ? 'give a qcow2, VHD, VHDX, VMDK, OVA or raw disk, under a name with that ending.'
-      : `if its content is right, call it disk.${found}; if its name is, it is damaged: get another copy.`,
+      : `if its content is right, rename it to disk.${found}; if its name is right, it is damaged: get another copy.`,
   )
 }
 
@@ -115,7 +115,7 @@ function findOther({ head, tail }: Ends): { readonly driver: string; readonly is
 
 function notRead(file: string, driver: string): PipelineError {
   return unreadableDisk(
-    `cannot read the disk ${file}: it is in the format ${driver}, which is not read here`,
+    `cannot read the disk ${file}: it is in the format ${driver}, which this program does not read`,
     undefined,
     `if you trust it, convert it first: qemu-img convert -O qcow2 ${quote(file)} copy.qcow2`,
   )

@@ -67,5 +67,5 @@ async function requireWhole(path: string, node: BlockNode, signal: AbortSignal):
   })
   if (status !== 'damaged') return
   const [line] = said.split('\n')
-  throw unreadableDisk(`the disk ${path} is damaged or cut short: qemu-img check says: ${line}`)
+  throw unreadableDisk(`the disk ${path} is damaged or truncated: qemu-img check says: ${line}`)
 }

@@ -17,7 +17,7 @@ export async function requireRoom(bytes: number, what: string): Promise<void> {
   throw noSpace(
     folder,
     what,
-    `it takes ${mebibytes(bytes, Math.ceil)}, ${mebibytes(free, Math.floor)} are free`,
+    `it needs ${mebibytes(bytes, Math.ceil)}, ${mebibytes(free, Math.floor)} are free`,
   )
 }
 
@@ -28,7 +28,7 @@ export async function requireRoom(bytes: number, what: string): Promise<void> {
 export async function limitToRoom(what: string): Promise<RoomLimit> {
   const folder = await findWorkFolder()
   const bytes = Math.floor((await freeBytes(folder)) * fillableShare)
-  const why = `it takes more than ${mebibytes(bytes, Math.floor)}, which is as much as it may fill`
+  const why = `it needs more than ${mebibytes(bytes, Math.floor)}, the most that it may fill`
   return { bytes, exceeded: () => noSpace(folder, what, why) }
 }
 
@@ -52,7 +52,7 @@ function noSpace(folder: string, what: string, why: string, cause?: unknown): Pi
   return new PipelineError({
     code: 'no-space',
     message: `there is no room in ${folder} for ${what}: ${why}`,
-    hint: 'make room there, or set TMPDIR to a folder that has it.',
+    hint: 'free some space there, or set TMPDIR to another folder.',
     exitCode: exitCodes.hostNotFit,
     cause,
   })

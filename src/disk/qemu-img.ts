@@ -183,6 +183,6 @@ async function ask(
       .trim()
       .replace(/^qemu-img: /, '')
       .replace(/Could not open 'json:\{.*\}': /, '') || (exitCode === undefined ? '' : stdout.trim())
-  const said = result.timedOut ? `no end within ${limitMs / 1000} s` : text || shortMessage
+  const said = result.timedOut ? `it did not end within ${limitMs / 1000} s` : text || shortMessage
   return { exitCode, stdout, said, cause: result }
 }

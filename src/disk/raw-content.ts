@@ -18,9 +18,9 @@ export async function requireRawDisk(image: ImageFile, folder: string, signal: A
   } catch (cause) {
     if (!(cause instanceof PipelineError) || cause.code !== 'disk-unreadable') throw cause
     throw unreadableDisk(
-      `cannot take ${image.path} for a raw disk: ${cause.message}`,
+      `cannot read ${image.path} as a raw disk: ${cause.message}`,
       cause,
-      'give a qcow2, VHD, VHDX, VMDK, OVA or raw disk, or an archive of one; --raw takes any bytes for a disk.',
+      'give a qcow2, VHD, VHDX, VMDK, OVA or raw disk, or an archive of one; --raw accepts any file as a disk.',
     )
   }
 }

@@ -45,8 +45,8 @@ function kindOf(flag: string, name: string): { readonly kind: TarKind; readonly 
   if (flag === 'g') return { kind: 'other', hasContent: true }
   if (flag === '1') return { kind: 'hard-link', hasContent: false }
   if (/^[2-6]$/.test(flag)) return { kind: 'other', hasContent: false }
-  if (flag === 'S') throw new Error(`${name} is a sparse file, which cannot be read where it lies`)
-  throw new Error(`${name} is of the kind ${JSON.stringify(flag)}, which no image is in`)
+  if (flag === 'S') throw new Error(`${name} is a sparse file, which cannot be read in place`)
+  throw new Error(`${name} is of the kind ${JSON.stringify(flag)}, which no image has`)
 }
 
 /** Octal digits, or, for larger numbers, a binary number marked by its first byte. */

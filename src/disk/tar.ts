@@ -99,7 +99,7 @@ async function readMembers(
     const start = offset + tarBlockBytes
     if (start + sizeBytes > archiveBytes) {
       throw new Error(
-        `it is cut short: ${name} ends ${start + sizeBytes - archiveBytes} bytes beyond its end`,
+        `it is truncated: ${name} ends ${start + sizeBytes - archiveBytes} bytes beyond its end`,
       )
     }
     offset = start + Math.ceil(sizeBytes / tarBlockBytes) * tarBlockBytes
@@ -111,7 +111,7 @@ async function readMembers(
     if (kind === 'hard-link') {
       const target = plainName(extension.target ?? header.target)
       const same = members.find((member) => member.name === target)
-      if (same === undefined) throw new Error(`${name} is a link to ${target}, which is not there`)
+      if (same === undefined) throw new Error(`${name} is a link to ${target}, which does not exist`)
       members.push({ ...same, name })
     }
     extension = {}
@@ -128,7 +128,7 @@ async function readExtension(file: FileHandle, header: TarHeader, start: number)
   if (kind === 'long-target') return { target: requireShort(text) }
   const records = parsePax(content)
   const sparse = [...records.keys()].find((key) => key.startsWith('GNU.sparse.'))
-  if (sparse !== undefined) throw new Error('it has a sparse file, which cannot be read where it lies')
+  if (sparse !== undefined) throw new Error('it has a sparse file, which cannot be read in place')
   const size = records.get('size')
   if (size !== undefined && !/^\d{1,15}$/.test(size))
     throw new Error(`it has a file of the size ${size.slice(0, 20)}`)
@@ -169,6 +169,6 @@ function parsePax(content: Buffer): ReadonlyMap<string, string> {
 
 async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
   const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, position)
-  if (bytesRead < length) throw new Error(`it is cut short: it ends at byte ${position + bytesRead}`)
+  if (bytesRead < length) throw new Error(`it is truncated: it ends at byte ${position + bytesRead}`)
   return buffer
 }

@@ -172,7 +172,7 @@ async function requireOneMember(file: string, named: string, signal: AbortSignal
     maxBuffer: textBytes,
     timeout: 60_000,
   })
-  if (failed) throw unreadableDisk(`cannot unpack ${file}: it is damaged or cut short`, shortMessage)
+  if (failed) throw unreadableDisk(`cannot unpack ${file}: it is damaged or truncated`, shortMessage)
   const names = stdout.split('\n')
   if (names.length === 1) return
   throw unreadableDisk(

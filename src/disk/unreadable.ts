@@ -57,7 +57,7 @@ export function requireBounded(path: string, sizeBytes: number): void {
   throw unreadableDisk(
     `cannot read the disk ${path}: it has ${sizeBytes} bytes; the limit is ${maximumTiB} TiB`,
     undefined,
-    'an MBR reaches no further, and a system VM needs some GiB: give a smaller disk.',
+    'an MBR cannot address more, and a system VM needs a few GiB: give a smaller disk.',
   )
 }
 

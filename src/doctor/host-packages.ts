@@ -40,7 +40,7 @@ export async function setUpHost(search: PackageSearch, options: InstallOptions):
   const plugins = options.yes ? await installPlugins(search, options) : []
   const { faults, keyrings } = await examineHost(search)
   if (faults.length > 0 || keyrings.length > 0) throw stillMissing(faults, keyrings)
-  if (names.length > 0 || plugins.length > 0) options.onOutput('every program is there now')
+  if (names.length > 0 || plugins.length > 0) options.onOutput('every program is installed now')
 }
 
 interface HostExamination {
@@ -81,7 +81,7 @@ export interface InstallOptions {
  */
 export async function installHostPackages(names: readonly string[], options: InstallOptions): Promise<void> {
   if (names.length === 0) {
-    options.onOutput('every package is there: nothing to install')
+    options.onOutput('every package is installed: nothing to do')
     return
   }
   const asRoot = options.asRoot ?? process.getuid?.() === 0
@@ -104,7 +104,7 @@ export async function installHostPackages(names: readonly string[], options: Ins
   const hasSource = unknown.includes('packer') && packer !== undefined
   if (hasSource) {
     options.onOutput(
-      `this release has no packer: installing ${packer.suite}'s from ${packer.mirror}, proved by Debian's signature`,
+      `this release has no packer: installing ${packer.suite}'s from ${packer.mirror}, verified with Debian's signature`,
     )
     await withPackerPackage(packer, install, options.signal)
   }
@@ -212,7 +212,7 @@ function noApt(names: readonly string[]): PipelineError {
   return new PipelineError({
     code: 'setup-no-apt',
     message: 'there is no apt-get here; only Debian and Ubuntu can be set up by this command',
-    hint: `install what these packages of Debian have: ${names.join(' ')}`,
+    hint: `install the contents of these Debian packages: ${names.join(' ')}`,
     exitCode: exitCodes.hostNotFit,
     details: { names },
   })
@@ -232,7 +232,7 @@ function notConfirmed(names: readonly string[]): PipelineError {
   return new PipelineError({
     code: 'setup-not-confirmed',
     message: `${names.length === 1 ? '1 package is' : `${names.length} packages are`} missing: ${names.join(' ')}`,
-    hint: 'add --yes to have them installed.',
+    hint: 'add --yes to install them.',
     exitCode: exitCodes.hostNotFit,
     details: { names },
   })

@@ -122,9 +122,9 @@ async function inspectSource(request: PlainExport): Promise<ImageFile> {
     return source
   }
   throw unreadableDisk(
-    `the disk ${disk} is raw by its name, and begins like a ${format}`,
+    `the name of the disk ${disk} says raw, but it begins like a ${format}`,
     undefined,
-    `if it is a ${format}, call it one (disk.${format}); if it is not, convert it with qemu-img first.`,
+    `if it is a ${format}, rename it to disk.${format}; if it is not, convert it with qemu-img first.`,
   )
 }
 

@@ -30,7 +30,7 @@ export function exportFailed(what: string, cause: unknown): PipelineError {
     hint:
       cause instanceof ExportFault
         ? cause.hint
-        : `${isFull ? 'make room there' : 'fix that'} and run the command again; what was finished before is kept.`,
+        : `${isFull ? 'free some space there' : 'fix that'} and run the command again; what was finished before is kept.`,
     cause,
   })
 }

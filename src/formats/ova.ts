@@ -167,6 +167,6 @@ function toBlocks(bytes: number): number {
 function tooLarge(sizeBytes: number): ExportFault {
   return new ExportFault(
     `its disk has ${sizeBytes} bytes when compressed, and a file in an OVA may have ${maximumBytes}`,
-    'make what is on the disk smaller; VMware takes no larger file in one piece.',
+    'put less on the disk; VMware accepts no larger file in one piece.',
   )
 }

@@ -18,7 +18,7 @@ export async function readUnusualFeatures(file: string): Promise<readonly string
   const handle = await openToRead(file)
   try {
     const { buffer: header, bytesRead } = await handle.read(Buffer.alloc(headerBytes), 0, headerBytes, 0)
-    if (bytesRead < headerBytes) return ['its header is cut short']
+    if (bytesRead < headerBytes) return ['its header is truncated']
     const found: string[] = []
     if (header.readUInt32BE(32) !== 0) found.push('it is encrypted')
     if (header.readUInt32BE(60) !== 0) found.push(`it has ${header.readUInt32BE(60)} snapshots inside`)

@@ -65,7 +65,7 @@ async function checkFile(handle: FileHandle, fault: Fault, signal: AbortSignal |
   const type = footer.readUInt32BE(footerFields.type)
   if (type === diskTypes.fixed) {
     const disk = readSize(footer, footerFields.currentSize)
-    if (disk !== end) fault('fixed-size', `${end} bytes lie in front of the footer of a disk of ${disk}`)
+    if (disk !== end) fault('fixed-size', `${end} bytes precede the footer of a disk of ${disk}`)
   } else if (type === diskTypes.dynamic) {
     const copy = await readAt(handle, 0, sectorBytes)
     if (!copy.equals(footer)) fault('footer-copy', 'they differ')

@@ -222,13 +222,13 @@ function requirePast(timestampSeconds: number): void {
   const date = new Date(timestampSeconds * 1000).toISOString()
   throw new ExportFault(
     `its date, ${date}, is in the future, and XenServer refuses such a VHD`,
-    'give the pipeline a date of today or before, or set the clock of this host right.',
+    'set the date of the pipeline to today or earlier, or correct the clock of this host.',
   )
 }
 
 function unsound(reason: string): ExportFault {
   return new ExportFault(
     `it is not what it should be: ${reason.trim()}`,
-    'this should not happen: please report it with these words; the disk it is made of is kept.',
+    'this is a bug: please report it with this message; the disk that it is made from is kept.',
   )
 }

@@ -156,12 +156,12 @@ async function passGrain(seen: Walk, { sector, bytes, value }: Marker, size: num
   demand(
     seen.directorySector === undefined,
     'marker-order',
-    `a grain in sector ${sector}, behind the directory`,
+    `a grain in sector ${sector}, after the directory`,
   )
   const isPlace = value % BigInt(grainSectors) === 0n && value < BigInt(seen.capacity)
   demand(isPlace, 'grain-place', `the grain in sector ${sector} is for sector ${value} of ${seen.capacity}`)
   const grain = Number(value) / grainSectors
-  demand(grain > seen.lastGrain, 'grain-order', `grain ${grain} comes behind ${seen.lastGrain}`)
+  demand(grain > seen.lastGrain, 'grain-order', `grain ${grain} comes after ${seen.lastGrain}`)
   demand(size <= 2 * grainBytes, 'grain-size', `grain ${grain} has ${size} bytes for ${grainBytes}`)
   const index = Math.floor(grain / tableEntries)
   seen.table ??= { index, entries: new Uint32Array(tableEntries) }

@@ -73,15 +73,11 @@ export function checkHeader(header: Buffer): number {
 
 export function checkDescriptor(descriptor: Buffer, capacity: number): void {
   const end = descriptor.indexOf(0)
-  demand(
-    end > 0 && isZero(descriptor.subarray(end)),
-    'descriptor-text',
-    'is not one text with zeros behind it',
-  )
+  demand(end > 0 && isZero(descriptor.subarray(end)), 'descriptor-text', 'is not one text followed by zeros')
   const text = descriptor.toString('utf8', 0, end)
   const has = (rule: VmdkRule, pattern: RegExp) => {
     const match = pattern.exec(text)
-    demand(match !== null, rule, `nothing in the descriptor is like ${pattern.source}`)
+    demand(match !== null, rule, `nothing in the descriptor matches ${pattern.source}`)
     return match as RegExpExecArray
   }
   has('descriptor-type', /^createType="streamOptimized"$/m)

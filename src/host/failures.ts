@@ -8,8 +8,8 @@ export function isNoSpace(cause: unknown): boolean {
 }
 
 const reasons: Readonly<Record<string, string>> = {
-  ENOENT: 'it is not there',
-  EEXIST: 'something else is there',
+  ENOENT: 'it does not exist',
+  EEXIST: 'something else has its name',
   ENOTDIR: 'a part of its path is not a folder',
   EISDIR: 'it is a folder',
   EACCES: 'permission denied',
@@ -21,7 +21,7 @@ const reasons: Readonly<Record<string, string>> = {
   ENFILE: 'too many open files on this host',
   EIO: 'the disk failed',
   ENAMETOOLONG: 'its name is too long',
-  ELOOP: 'its links lead in a circle',
+  ELOOP: 'its links lead back to themselves',
 }
 
 /** Why a system call failed, in words and with its code; the message of any other error. */
@@ -37,7 +37,7 @@ export function diskFailed(isFull: boolean, folder: string, cause?: unknown): Pi
     message: isFull
       ? `the disk that holds ${folder} is full`
       : `the guest's disk in ${folder} could not be read or written`,
-    hint: `${isFull ? 'make room there' : 'check that disk'} and run the build again: it resumes after the last finished stage.`,
+    hint: `${isFull ? 'free some space there' : 'check that disk'} and run the build again: it resumes after the last finished stage.`,
     cause,
   })
 }

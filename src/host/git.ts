@@ -85,7 +85,7 @@ export async function writeTree(top: string, revision: string, folder: string): 
     throw new PipelineError({
       code: 'unknown-revision',
       message: `${top} has no revision ${JSON.stringify(revision)}`,
-      hint: 'name a commit, branch or tag that is there; a shallow clone lacks most of them (git fetch --unshallow).',
+      hint: 'name a commit, branch or tag that exists; a shallow clone lacks most of them (git fetch --unshallow).',
       exitCode: exitCodes.badInput,
     })
   }
@@ -116,7 +116,7 @@ function refused(folder: string, stderr: string): PipelineError {
   return new PipelineError({
     code: 'git-refused',
     message: `Git does not read the checkout of ${folder}: ${why.replace('fatal: ', '')}`,
-    hint: `make it yours, or trust it: ${advice ?? `git config --global --add safe.directory ${folder}`}`,
+    hint: `take ownership of it, or trust it: ${advice ?? `git config --global --add safe.directory ${folder}`}`,
     exitCode: exitCodes.hostNotFit,
   })
 }

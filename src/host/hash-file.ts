@@ -68,7 +68,7 @@ export async function listTree(
       const found = await lstat(join(folder, path))
       if (found.isDirectory()) await walk(path)
       else if (found.isSymbolicLink()) entries[path] = `link ${await readlink(join(folder, path))}`
-      else if (!found.isFile()) throw new Error(`${join(folder, path)} is neither file, folder nor link`)
+      else if (!found.isFile()) throw new Error(`${join(folder, path)} is not a file, folder or link`)
       else {
         // Git only keeps the execute bit, so two checkouts can differ in the others.
         entries[path] = found.mode & 0o100 ? '755' : '644'

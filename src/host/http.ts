@@ -184,8 +184,8 @@ export function requirePlain(url: string, { headers }: Pick<StreamedAnswer, 'hea
   if (encoding === 'identity' || isFile) return
   throw new PipelineError({
     code: 'download-encoded',
-    message: `${new URL(url).host} sends ${url} with the encoding ${JSON.stringify(encoding)}, which was not asked for`,
-    hint: 'use another server, or one without a proxy that packs what it passes on.',
+    message: `${new URL(url).host} sends ${url} with the encoding ${JSON.stringify(encoding)}, which was not requested`,
+    hint: 'use another server, or avoid the proxy that compresses responses.',
     exitCode: exitCodes.hostNotFit,
     details: { url, encoding },
   })
@@ -207,7 +207,7 @@ async function attempt<T>(url: string, signal: AbortSignal | undefined, act: () 
 export function tooLarge(url: string, maximumBytes: number, found?: number): PipelineError {
   return new PipelineError({
     code: 'download-too-large',
-    message: `${url} has ${found ?? 'more than it may: more than'} bytes, where at most ${maximumBytes} are expected`,
+    message: `${url} has ${found ?? 'too many'} bytes, where at most ${maximumBytes} are expected`,
     hint: 'give the URL of another file.',
     exitCode: exitCodes.badInput,
     details: { url, maximumBytes },

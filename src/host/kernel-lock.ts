@@ -103,7 +103,7 @@ async function flock(
 function noProgram(cause: unknown): PipelineError {
   return new PipelineError({
     code: 'tools',
-    message: 'this host lacks flock, which keeps two runs out of one folder (package util-linux)',
+    message: 'this host lacks flock, which keeps two runs from using one folder (package util-linux)',
     hint: 'install it with: npm run setup',
     exitCode: exitCodes.hostNotFit,
     details: { tools: ['flock'] },

@@ -111,7 +111,7 @@ async function generationsOf(path: string): Promise<readonly number[]> {
 function noGenerationLeft(file: string): PipelineError {
   return new PipelineError({
     code: 'lock-exhausted',
-    message: `the lock file ${file} has the last number there is: no holder can follow it`,
+    message: `the lock file ${file} has the highest possible number: no other run can take it`,
     hint: 'no run made it. Remove it while no run uses this folder.',
     exitCode: exitCodes.hostNotFit,
   })

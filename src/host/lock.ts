@@ -162,19 +162,19 @@ function cannotLock(path: string, cause: NodeJS.ErrnoException): PipelineError {
       ? `the disk that holds ${path} is full: not even the lock can be written`
       : `cannot write the lock ${path}: ${reasonOf(cause)}`,
     hint: isFull
-      ? 'make room and run the command again; what was finished before is kept.'
-      : 'make its folder writable for you, or give another one with --out.',
+      ? 'free some space there and run the command again; what was finished before is kept.'
+      : 'make its folder writable, or give another one with --out.',
     exitCode: exitCodes.hostNotFit,
     cause,
   })
 }
 
 function lockLost(path: string, holder: Holder | undefined): PipelineError {
-  const now = holder === undefined ? 'it is gone' : `it names ${describeHolder(holder)}`
+  const now = holder === undefined ? 'it was removed' : `it names ${describeHolder(holder)}`
   return new PipelineError({
     code: 'lock-lost',
     message: `the lock ${path} is no longer this run's: ${now}`,
-    hint: 'this run wrote nothing more. Run it again; do not remove the lock or its folder while a run is going on.',
+    hint: 'this run stopped writing. Run it again, and do not remove the lock or its folder during a run.',
     exitCode: exitCodes.hostNotFit,
   })
 }
@@ -182,8 +182,8 @@ function lockLost(path: string, holder: Holder | undefined): PipelineError {
 function locked(work: LockedWork, folder: string, holder: Holder | undefined): PipelineError {
   return new PipelineError({
     code: 'locked',
-    message: `another ${work} works in ${folder}: ${describeHolder(holder)}`,
-    hint: 'wait until it has ended, which --wait does, or give this one another folder with --out.',
+    message: `another ${work} is using ${folder}: ${describeHolder(holder)}`,
+    hint: 'wait until it ends, which --wait does, or give another folder with --out.',
     exitCode: exitCodes.hostNotFit,
     details: { pid: holder?.pid, runId: holder?.runId, since: holder?.since },
   })

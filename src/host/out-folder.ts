@@ -160,7 +160,7 @@ export async function requireWritable(folder: string): Promise<void> {
     throw new PipelineError({
       code: 'out-read-only',
       message: `cannot write in the output folder ${folder}: ${reasonOf(cause)}`,
-      hint: 'make it writable for you, or give another one with --out.',
+      hint: 'make it writable, or give another one with --out.',
       exitCode: exitCodes.hostNotFit,
       cause,
     })

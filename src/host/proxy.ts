@@ -25,7 +25,7 @@ export function hasProxy(environment: Environment): boolean {
     if (isProxy(value)) continue
     throw new PipelineError({
       code: 'proxy-unusable',
-      message: `${name} is no URL of an HTTP proxy: ${redactUrl(value)}`,
+      message: `${name} is not the URL of an HTTP proxy: ${redactUrl(value)}`,
       hint: `set it like ${name}=http://proxy.example:3128, or unset it.`,
       exitCode: exitCodes.hostNotFit,
     })

@@ -69,7 +69,7 @@ export async function downloadResumably(url: string, file: string, limits: Downl
       if (fruitless + 1 === mostFruitless) throw unreachable(url, cause)
     }
     fruitless = (await sizeOf(partial)) > before ? 0 : fruitless + 1
-    if (fruitless === mostFruitless) throw unreachable(url, new Error('the server sends nothing more'))
+    if (fruitless === mostFruitless) throw unreachable(url, new Error('the server stopped sending'))
   }
 }
 

@@ -57,7 +57,7 @@ export async function verifySsh(
     return { signers: [`${principal} (SSH key ${key})`], fault: undefined }
   }
   return noSignature(
-    principals.length === 0 ? `no key in ${signers} made it: ${said}` : `it is not good: ${said}`,
+    principals.length === 0 ? `no key in ${signers} made it: ${said}` : `it is not valid: ${said}`,
   )
 }
 

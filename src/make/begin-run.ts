@@ -92,5 +92,5 @@ export async function beginRun(
 // --- internal ---
 
 function describeDamage({ name = 'a stage', key, fault }: StoreFault): string {
-  return `the layer of ${name} is damaged (${key.slice(0, 12)}…): ${fault}; it is removed, and made again when it is needed`
+  return `the layer of ${name} is damaged (${key.slice(0, 12)}…): ${fault}; it is removed, and rebuilt when it is needed`
 }

@@ -29,15 +29,16 @@ export async function refreshed(plan: Plan, request: BuildRequest, store: Store)
     says(`; ${pinned}`)
     return plan
   }
-  says('; every layer is made again')
+  says('; every layer is rebuilt')
   return planImage(image, store, { ...planning, signal, ignoreStore: true })
 }
 
 /** Why another installation would install the same packages; undefined if it would not. */
 function pinOf({ installer, mirror }: BuildRequest['image']): string | undefined {
-  if (installer === 'disk-image') return 'layer 0 is a disk image: a newer one in installer.image has them'
+  if (installer === 'disk-image')
+    return 'layer 0 is a disk image: to get them, set installer.image to a newer one'
   if (mirror.snapshot === undefined) return undefined
-  return `packages are pinned to the snapshot ${mirror.snapshot}: a later one has them`
+  return `packages are pinned to the snapshot ${mirror.snapshot}: to get them, use a later one`
 }
 
 /** The archives may be slow, but it is worth the wait to know whether a finished image is current. */
@@ -53,6 +54,6 @@ export async function recordFreshness(run: Run, final: Layer): Promise<void> {
     patienceMs,
   )
   if (run.freshness.status === 'current') return
-  const advice = run.freshness.status === 'outdated' ? '; build --refresh makes every layer again' : ''
+  const advice = run.freshness.status === 'outdated' ? '; build --refresh rebuilds every layer' : ''
   emit({ kind: 'note', text: `updates: ${describeFreshness(run.freshness)}${advice}` })
 }

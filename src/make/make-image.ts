@@ -86,7 +86,7 @@ function isLost({ failure }: Run): boolean {
 
 function waitingOf({ outFolder, emit, signal }: BuildRequest): Waiting {
   const text = (holder: Holder | undefined) =>
-    `another build works in ${outFolder}: waiting for ${describeHolder(holder)}`
+    `another build is using ${outFolder}: waiting for ${describeHolder(holder)}`
   return { onWait: (holder) => emit({ kind: 'note', text: text(holder) }), signal }
 }
 
@@ -113,7 +113,7 @@ async function boundStore({ request, store, plan, emit }: Run): Promise<void> {
   const { removed, leftBytes } = await keepBound(store, bound, plan)
   const most = `store.maximumGiB, which is ${formatBytes(bound.maximumBytes)}`
   if (removed.length > 0) {
-    const text = `${plural(removed.length, 'unused layer')}, ${formatBytes(sizeOf(removed))}, removed from the store to keep to ${most}`
+    const text = `${plural(removed.length, 'unused layer')}, ${formatBytes(sizeOf(removed))}, removed from the store to stay within ${most}`
     emit({ kind: 'note', text })
   }
   if (leftBytes > bound.maximumBytes) {
@@ -154,7 +154,7 @@ async function showReport(
   files: Parameters<typeof writeRunPages>[1],
 ): Promise<void> {
   await writeRunPages(report, files).catch((error: unknown) =>
-    emit({ kind: 'note', text: `there is no report.html: ${messageOf(error)}` }),
+    emit({ kind: 'note', text: `report.html was not written: ${messageOf(error)}` }),
   )
 }
 

@@ -33,6 +33,6 @@ export async function recordInputs(run: Run, final: Layer): Promise<void> {
   const seconds = secondsSince(started)
   if (!isKnown) emit({ kind: 'part-finished', name: 'inputs', seconds })
   if (locked === undefined && request.packages === undefined && plan.image.mirror.snapshot === undefined) {
-    emit({ kind: 'note', text: 'not pinned: the packages are those that the mirror has served' })
+    emit({ kind: 'note', text: 'not pinned: the packages are those that the mirror served' })
   }
 }

@@ -26,7 +26,7 @@ export async function planOnSoundLayers(request: SoundPlanRequest, store: Store)
     if (await isFinished(plan, outFolder)) return plan
     const damaged = await findDamaged(plan, store)
     if (damaged === undefined) return plan
-    onDamaged({ key: damaged.key, name: damaged.name, fault: 'its disk is not what its digest says' })
+    onDamaged({ key: damaged.key, name: damaged.name, fault: 'its disk does not match its digest' })
     await store.remove(damaged.key)
   }
 }

@@ -9,7 +9,7 @@ export function packerFailed(
   log: string,
 ): PipelineError {
   const how = ended.signal === null ? `exit status ${ended.exitCode}` : `signal ${ended.signal}`
-  const during = stage === undefined ? 'before a stage had begun' : `during stage ${stage}`
+  const during = stage === undefined ? 'before a stage began' : `during stage ${stage}`
   // Packer marks the actual errors with asterisks, below lines that only say that there were some.
   const [reason] = [...errors.filter((line) => line.startsWith('* ')), ...errors]
   return new PipelineError({

@@ -100,7 +100,9 @@ function viewImage(image: ImageVerification, index: number, pictures: Pictures):
     scenes.length === 0 ? 'not booted' : `${count(scenes.length, 'boot')} (${accelerator})`,
     ...(contract === undefined || contract === 'none' ? [] : [`contract ${contract}`]),
     ...(cached ? ['an earlier verdict on the same bytes by the same checks'] : []),
-    ...(contentOf === undefined ? [] : [`its disk is that of ${contentOf}, where the content was read`]),
+    ...(contentOf === undefined
+      ? []
+      : [`its disk is the same as that of ${contentOf}, where the content was read`]),
   ]
   return {
     target: target ?? 'unknown target',

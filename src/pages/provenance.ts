@@ -36,8 +36,7 @@ function someOf(names: readonly string[]): string {
 
 function describeSource({ source, image }: Report): string {
   const what = `${image.name} ${image.release} for ${image.variant}: Debian ${image.suite}, ${image.arch}, layer 0 by ${image.installer}.`
-  if (source === undefined)
-    return `${what} The pipeline lies in no checkout, so the commit it is from is unknown.`
+  if (source === undefined) return `${what} The pipeline is not in a checkout, so its commit is unknown.`
   const where = source.repository === undefined ? '' : ` of ${source.repository}`
   const changes =
     source.changed.length === 0
@@ -71,7 +70,7 @@ function describeLayers({ base, stages }: Report): string {
   const of = made.length === 0 ? '' : ` Of ${count(stages.length, 'stage')}, ${join(made)}.`
   const bottom =
     base === undefined
-      ? 'The run ended before there was a layer 0.'
+      ? 'The run ended before layer 0 was complete.'
       : `Layer 0 is ${base.key.slice(0, 12)}…, ${describeOrigin(base.origin)}.`
   const pulled = stages.flatMap(({ name, origin }) =>
     origin === undefined ? [] : [`${name} (${describeOrigin(origin)})`],
@@ -83,7 +82,7 @@ type Origin = NonNullable<Report['base']>['origin']
 
 function describeOrigin(origin: Origin): string {
   if (origin === undefined) return 'made on this host'
-  const by = origin.signedBy === undefined ? 'with no signature demanded' : `signed by ${origin.signedBy}`
+  const by = origin.signedBy === undefined ? 'without requiring a signature' : `signed by ${origin.signedBy}`
   return `pulled from ${origin.registry} on ${formatInstant(origin.pulledAt)}, ${by}`
 }
 
@@ -93,7 +92,7 @@ function describeHost({ host, run }: Report): string {
   const ran = `The run began on ${formatInstant(run.startedAt)} and took ${formatSeconds(run.durationSeconds)}.`
   if (accelerator === null) return `${ran} ${machine} It started no guest.`
   const why = acceleratorReason === null ? '' : ` Why: ${acceleratorReason}`
-  return `${ran} ${machine} Guests ran ${accelerator === 'kvm' ? 'on KVM' : `by emulation (${accelerator})`}.${why}`
+  return `${ran} ${machine} Guests ran ${accelerator === 'kvm' ? 'on KVM' : `under emulation (${accelerator})`}.${why}`
 }
 
 function describeTrust({ images, verifications = [] }: Report): string {

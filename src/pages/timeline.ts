@@ -153,7 +153,7 @@ function summarize({ stages }: Report): string {
   const cached = stages.filter(({ status }) => status === 'cached')
   if (cached.length === 0) return `${count(stages.length, 'stage')}, none cached.`
   const saved = cached.reduce((sum, { build_time }) => sum + build_time, 0)
-  return `${count(stages.length, 'stage')}, ${cached.length} cached, which saved ${formatSeconds(saved)} besides boots.`
+  return `${count(stages.length, 'stage')}, ${cached.length} cached, which saved ${formatSeconds(saved)}, not counting boots.`
 }
 
 const steps = [0.1, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600]

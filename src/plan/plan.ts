@@ -88,7 +88,7 @@ export async function planImage(
   const known = layers.filter((layer) => isOfVariant(layer, baseParts, byKey))
   const unfit = layoutOf(image, baseKey, byKey.get(baseKey)) === undefined
   const obstacle = options.ignoreStore
-    ? 'asked for'
+    ? 'requested'
     : unfit
       ? 'its partitions do not fit the disk'
       : undefined
@@ -99,7 +99,7 @@ export async function planImage(
     const parts = await partsOfStage(stage, image, parent.key, options.signal)
     // A layer is only useful on top of all layers below it.
     const below: string | undefined = parent.cached === undefined ? 'a layer below has to be made' : undefined
-    const obstacle = stage.name === options.from ? 'asked for' : below
+    const obstacle = stage.name === options.from ? 'requested' : below
     const [absent] = stage.absent ?? []
     const planned: PlannedStage = {
       ...planLayer(stage.name, keyOf(parts), parts, parent.key, known, obstacle),

@@ -39,7 +39,7 @@ export async function bumpLock(request: BumpRequest): Promise<Bumped> {
   const { predict, name: installer } = installerOf(image)
   if (predict === undefined)
     throw unpredictable(
-      `${image.variant}: what the installer ${installer} installs is only known once it has`,
+      `${image.variant}: what the installer ${installer} installs is only known after it has run`,
       'build with --refresh, then: npm run image -- lock update',
     )
   const archives = await loadArchives(archivesOf(image), outFolder, signal)

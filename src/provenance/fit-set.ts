@@ -32,7 +32,7 @@ export async function requireFitSet(
     if (sha256 === null) return []
     const found = held.get(debOf({ name, version, architecture }))
     if (found === sha256) return []
-    const has = found === undefined ? 'which is not there' : `where the set has sha256 ${found}`
+    const has = found === undefined ? 'which is missing' : `where the set has sha256 ${found}`
     return [`  ${name} ${version} (${architecture}), sha256 ${sha256}, ${has}`]
   })
   if (other.length === 0) return

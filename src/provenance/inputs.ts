@@ -23,7 +23,7 @@ const inputPackage = z.strictObject({
   file: z.string().nullable().describe('path of the .deb below the archive'),
   licenses: z
     .array(z.string())
-    .describe('SPDX expressions of its copyright file, which hold all at once; empty if unknown'),
+    .describe('SPDX expressions of its copyright file, all of which apply; empty if unknown'),
 })
 
 const inputLayer = z.strictObject({

@@ -101,7 +101,7 @@ export function snapshotsIn({ variants }: Lock): ReadonlyMap<string, string> {
 /** The text of the lock, sorted by name, so that two of them differ only in the lines that matter. */
 export function renderLock(lock: Lock): string {
   const head =
-    '# What a build is made from. Written by `npm run image -- lock update`; `build --locked` holds to it.\n'
+    '# What a build is made from. Written by `npm run image -- lock update`; `build --locked` enforces it.\n'
   return `${head}${stringify(lock, { sortMapEntries: true, lineWidth: 0 })}`
 }
 

@@ -42,7 +42,7 @@ export function changedMeanwhile(name: string): PipelineError {
   return new PipelineError({
     code: 'changed-meanwhile',
     message: `${name} changed while it was published`,
-    hint: 'let nothing write to the release, and publish it again.',
+    hint: 'stop whatever writes to the release, and publish it again.',
     exitCode: exitCodes.hostNotFit,
   })
 }

@@ -126,7 +126,7 @@ function publishedAlready(destination: Destination, others: readonly SentFile[])
   return new PipelineError({
     code: 'published-already',
     message: `${destination.label} has ${plural(others.length, 'other file')} under the names of this release: ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`,
-    hint: 'publish it elsewhere, or with --replace: then the release that is there is withdrawn first. Nothing was changed.',
+    hint: 'publish it elsewhere, or with --replace, which withdraws the release there first. Nothing was changed.',
     exitCode: exitCodes.badInput,
     details: { files: names },
   })

@@ -57,7 +57,7 @@ export async function readReleaseFiles(
 ): Promise<ReleaseToPublish> {
   const record = await readReleaseRecord(folder)
   if (!/^\d+\.\d+/.test(record.release))
-    throw damaged(folder, `${releaseFiles.record} names no release of numbers: ${record.release}`)
+    throw damaged(folder, `the release in ${releaseFiles.record} is not made of numbers: ${record.release}`)
   const listed = parseChecksums(
     await readRegularText(join(folder, checksums.sha256), mostTextBytes).catch(() => ''),
   )
@@ -110,7 +110,7 @@ async function namesOf(
 function damaged(folder: string, why: string): PipelineError {
   return new PipelineError({
     code: 'release-damaged',
-    message: `${folder} is no release as it was made: ${why}`,
+    message: `${folder} is not an intact release: ${why}`,
     hint: 'release verify names every file that is wrong. Nothing was published.',
     exitCode: exitCodes.verificationFailed,
   })

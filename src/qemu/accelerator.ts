@@ -75,8 +75,8 @@ export async function chooseAccelerator(input: AcceleratorInput): Promise<Accele
   const kernel = await firstReadable([...input.kernels, ...(await bootKernels(host.boot))])
   if (kernel === undefined) {
     const failed = await createMachine(qemu, input)
-    if (failed !== undefined) return tcg(input.arch, `KVM cannot make a virtual machine: ${failed}`, true)
-    return tcg(input.arch, 'KVM is there but unproven: no kernel image to boot can be read yet', false)
+    if (failed !== undefined) return tcg(input.arch, `KVM cannot create a virtual machine: ${failed}`, true)
+    return tcg(input.arch, 'KVM exists but is not tested: no kernel image to boot can be read yet', false)
   }
   const cache = join(input.cacheDir, `accelerator-${await identity(qemu, kernel, host.bootId)}.json`)
   const known = await readChoice(cache, input.arch)

@@ -75,7 +75,7 @@ export async function bootKernel(
   if (hasBooted) return undefined
   const { stdout: last, stderr } = said
   if (result === 'late') {
-    return `KVM hangs: a Linux kernel said nothing of itself within ${limitMs / 1000} s${last === '' ? '' : `, last "${last}"`}; usual under nested virtualization, where only another host helps`
+    return `KVM hangs: a Linux kernel did not start within ${limitMs / 1000} s${last === '' ? '' : `, last "${last}"`}; common under nested virtualization, where only another host helps`
   }
   const exit = `QEMU ended with ${result?.exitCode ?? result?.signal}`
   return `KVM does not boot a Linux kernel: ${stderr || last || exit}`

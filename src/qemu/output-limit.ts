@@ -44,7 +44,7 @@ async function sizeOf(file: string): Promise<number> {
 function guestFloods(log: string): PipelineError {
   return new PipelineError({
     code: 'guest-floods',
-    message: `the guest was ended: it has printed more than ${mostMiB} MiB (${basename(log)})`,
-    hint: 'silence what prints in it, or ask who made the image.',
+    message: `the guest was stopped: it printed more than ${mostMiB} MiB (${basename(log)})`,
+    hint: 'silence the program that prints, or ask whoever made the image.',
   })
 }

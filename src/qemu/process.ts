@@ -111,7 +111,7 @@ function qemuEnded({ exitCode, signal }: ProcessResult, said: readonly string[])
   return new PipelineError({
     code: 'qemu-ended',
     message: `QEMU ended with ${exitCode ?? signal} before the guest was up`,
-    hint: 'what it said is below.',
+    hint: 'its output is below.',
     details: { lastLines: said.slice(-shownLines) },
   })
 }

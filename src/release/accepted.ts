@@ -15,7 +15,7 @@ const common = {
     .max(1000)
     .optional(),
   reason: z.string().min(10, 'must say why, in ten characters or more').max(2000),
-  until: z.iso.date('must be the last day, like 2026-12-31'),
+  until: z.iso.date('must be the last day that it applies, like 2026-12-31'),
 }
 
 const accepted = z.discriminatedUnion('status', [

@@ -36,9 +36,9 @@ export async function compareAttestation(
   const subjects = await readSubjects(folder).catch(() => undefined)
   if (subjects === undefined) return blame(name, 'it cannot be read')
   for (const [file, { sha256 }] of checksums)
-    if (!madeLater.includes(file) && subjects.get(file) !== sha256) blame(name, `it is not of this ${file}`)
+    if (!madeLater.includes(file) && subjects.get(file) !== sha256) blame(name, `it is not for this ${file}`)
   for (const file of subjects.keys())
-    if (!checksums.has(file)) blame(name, `it is also of ${file}, which is missing`)
+    if (!checksums.has(file)) blame(name, `it is also for ${file}, which is missing`)
 }
 
 /**
@@ -60,7 +60,7 @@ export async function verifyAttestation(
       faults.push(messageOf(error))
     }
   }
-  return noSignature(`it is not good: ${[...new Set(faults)].join('; ') || `${trust.trustedRoot} is empty`}`)
+  return noSignature(`it is not valid: ${[...new Set(faults)].join('; ') || `${trust.trustedRoot} is empty`}`)
 }
 
 // --- internal ---
@@ -110,11 +110,11 @@ function judge(
   workflow: string,
   tag: string | null | undefined,
 ): SignatureVerdict {
-  if (extensions?.issuer !== issuer) return noSignature(`it is of ${extensions?.issuer}, and not of GitHub`)
+  if (extensions?.issuer !== issuer) return noSignature(`it is from ${extensions?.issuer}, not from GitHub`)
   const prefix = `${workflow}@refs/tags/`
-  if (!found.startsWith(prefix)) return noSignature(`it is of ${found}`)
+  if (!found.startsWith(prefix)) return noSignature(`it is from ${found}`)
   const attested = found.slice(prefix.length)
   if (tag !== undefined && tag !== attested)
-    return noSignature(`it is of the tag ${attested}; the release says ${tag ?? 'none'}`)
+    return noSignature(`it is for the tag ${attested}; the release says ${tag ?? 'none'}`)
   return { signers: [`${found} (GitHub attestation)`], fault: undefined }
 }

@@ -82,7 +82,7 @@ export async function collectImages(request: CollectRequest): Promise<Collected>
   if (commits.size > 1) {
     exceptions.push({
       kind: 'mixed',
-      text: `the variants are of ${commits.size} commits: ${[...commits].join(', ')}`,
+      text: `the variants were built from ${commits.size} commits: ${[...commits].join(', ')}`,
     })
   }
   return { variants, exceptions }
@@ -101,7 +101,7 @@ async function collectVariant(
   const isVouchedFor = request.vouchedFor.length > 0
   const built = await findReport(variant, isVouchedFor ? request.vouchedFor : [request.outFolder])
   if (built === undefined) {
-    say('partial', 'no build has left images of it')
+    say('partial', 'no build left images of it')
     return undefined
   }
   const { report, folder } = built
@@ -184,7 +184,7 @@ async function findReport(
 
 function judgeRun({ run, source, image: built }: Report, image: ResolvedImage, say: Say): void {
   if (built.release !== image.release) {
-    say('mixed', `built as release ${built.release}, where the pipeline makes ${image.release}`)
+    say('mixed', `built as release ${built.release}, but the pipeline makes ${image.release}`)
   }
   // A build whose verification failed reports that as its failure.
   const isUnverified = run.failure?.code === 'verification-failed'
@@ -233,7 +233,7 @@ async function collectFile(target: TargetName, request: FileRequest): Promise<Co
   }
   const { sha256 } = await computeChecksums(file, signal, ['sha256'])
   const isSame = sha256 === result.sha256
-  if (!isSame) say('mixed', `${result.path} is not the file that the run has made`)
+  if (!isSame) say('mixed', `${result.path} is not the file that the run made`)
   // The other checksums then match too: the run computed all three from the same bytes.
   const { md5, sha512 }: Checksums = isSame ? result : await computeChecksums(file, signal)
   const now = { ...result, sizeBytes: found.size, md5, sha256, sha512 }

@@ -63,10 +63,10 @@ function differenceIn(
   found: string,
   sizeBytes: number,
 ): string | undefined {
-  if (format !== found) return `it says that the format of ${file} is ${format}, and it is ${found}`
+  if (format !== found) return `it says that the format of ${file} is ${format}, but it is ${found}`
   const rounded = sizeBytes - virtualSizeBytes
   if (rounded >= 0 && rounded < mostRoundedBytes) return undefined
-  return `it says that the disk in ${file} has ${virtualSizeBytes} bytes, and it has ${sizeBytes}`
+  return `it says that the disk in ${file} has ${virtualSizeBytes} bytes, but it has ${sizeBytes}`
 }
 
 /** The result of an action, or what is wrong with its file, in one line. @throws the abort reason, and faults of the host */

@@ -32,7 +32,7 @@ function faultOf(text: string, record: ReleaseRecord): string | undefined {
     if (name === defaults) continue
     const file = section.get('filename') ?? ''
     const checksum = checksums.get(file)
-    if (checksum === undefined) return `its section [${name}] is not of an image of this release`
+    if (checksum === undefined) return `its section [${name}] is not for an image of this release`
     if (section.get('checksum') !== checksum) return `it does not register ${file} with its checksum`
     registered.add(file)
   }

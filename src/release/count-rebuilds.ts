@@ -36,7 +36,7 @@ export async function countRebuilds(record: ReleaseRecord, trust: RebuildTrust):
   })
   const files = names.filter((name) => name.endsWith(rebuildEnding)).sort()
   if (files.length > mostStatements) {
-    const fault = `it has ${files.length} statements, and no more than ${mostStatements} are looked at`
+    const fault = `it has ${files.length} statements, but at most ${mostStatements} are checked`
     return { rebuiltBy: [], faults: [{ file: trust.folder, fault }] }
   }
   for (const file of files) {
@@ -70,7 +70,8 @@ async function judge(record: ReleaseRecord, file: string, { rebuilders, revoked 
   )
   if (verdict.fault !== undefined) return verdict
   const statement = parseRebuild(content)
-  const fault = statement === undefined ? 'it is no statement of a rebuild' : differenceIn(record, statement)
+  const fault =
+    statement === undefined ? 'it is not a statement of a rebuild' : differenceIn(record, statement)
   return fault === undefined ? verdict : none(`${verdict.signers.join()}: ${fault}`)
 }
 
@@ -84,7 +85,7 @@ function differenceIn(
   const images = variants.flatMap(({ files }) => files)
   if (images.length === 0) return 'the release has no image'
   for (const { file, sha256 } of images) {
-    if (!released.has(file)) return `${file} was not built again`
+    if (!released.has(file)) return `${file} was not rebuilt`
     if (released.get(file) !== sha256) return `it is about another ${file}`
     if (rebuilt.get(file) !== sha256) return `${file} differs`
   }

@@ -31,9 +31,9 @@ export async function findOddSizes(
     const { size } = await stat(join(folder, name))
     const wanted = expected.get(name)
     if (wanted !== undefined && size !== wanted)
-      faults.set(name, `has ${size} bytes, and by the record ${wanted}`)
+      faults.set(name, `has ${size} bytes, but ${wanted} according to the record`)
     if (wanted === undefined && size > mostOtherBytes)
-      faults.set(name, `has ${size} bytes, and no file of its kind has more than ${mostOtherBytes}`)
+      faults.set(name, `has ${size} bytes, but no file of its kind may have more than ${mostOtherBytes}`)
   }
   return faults
 }

@@ -92,7 +92,7 @@ function judgeAge({
   const day = date.toISOString().slice(0, 10)
   return {
     kind: 'outdated',
-    text: `layer 0 is of ${day}, ${days} days old, and at most ${limit} are allowed`,
+    text: `layer 0 is from ${day}, ${days} days old; at most ${limit} are allowed`,
   }
 }
 

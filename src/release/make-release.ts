@@ -73,7 +73,7 @@ export async function makeRelease(request: ReleaseMakeRequest): Promise<ReleaseR
   requireFit(collected, request)
   const fill = (staging: string) => fillFolder(staging, collected, request)
   const { result, kept } = await makeReleaseFolder(request.folder, fill, request.signal, sound)
-  if (kept !== undefined) request.onStep(`what is not of the release before is in ${kept}`)
+  if (kept !== undefined) request.onStep(`other files from that folder are now in ${kept}`)
   return result
 }
 
@@ -188,7 +188,7 @@ async function describeVariant(
 
 function describeScan({ scanner }: ScanRequest): string {
   return scanner === undefined
-    ? `${scanners.map(({ name }) => name).join(' and ')} are not on this host: the list of missing updates stands alone`
+    ? `${scanners.map(({ name }) => name).join(' and ')} are not installed: the release lists only missing updates`
     : `known vulnerabilities, by ${scanner.scanner.name}`
 }
 

@@ -17,7 +17,7 @@ export function renderNotes(record: ReleaseRecord, before: ReleaseRecord | undef
     ...(before === undefined
       ? []
       : [`## Since ${plain(before.release)}`, ...changes.flatMap(describeChanges)]),
-    '## To check it',
+    '## How to check it',
     `\`systemvm-image release verify FOLDER\` compares every file here with \`${releaseFiles.statement}\` and with the checksums, and the bills of materials with the images; it needs no network. \`sha512sum --check ${releaseFiles.checksums.sha512}\` compares the checksums alone.`,
   ]
   return `${sections.join('\n\n')}\n`
@@ -53,11 +53,11 @@ function describeUpdates({ freshness }: ReleaseVariant): readonly string[] {
 function describeScan({ scan }: ReleaseVariant): readonly string[] {
   if (scan === undefined) return []
   if (scan === null)
-    return ['no scanner was there: known vulnerabilities were not looked for, only missing updates']
+    return ['no scanner was installed: only missing updates were looked for, not known vulnerabilities']
   const { scanner, version, database, vulnerabilities, fixable, report, accepted } = scan
   const by = [scanner, version, database && `with its list of ${database}`].filter(Boolean).join(' ')
   return [
-    `${vulnerabilities} known vulnerabilities, ${fixable} of which newer packages do not have, by ${by}: ${report}`,
+    `${vulnerabilities} known vulnerabilities, ${fixable} of them fixed in newer packages, by ${by}: ${report}`,
     ...accepted.map((one) => `accepted until ${one.until}: ${one.vulnerability}, because ${one.reason}`),
   ]
 }
@@ -71,7 +71,7 @@ function describeVariant(variant: ReleaseVariant): readonly string[] {
   const facts = [
     `${Object.keys(packages).length} packages, listed in ${[sbom, ...(spdx === undefined ? [] : [spdx])].map(code).join(' and ')}`,
     `kernel: ${plain(kernel.join(', ')) || 'none'}`,
-    pins.length === 0 ? 'not pinned: packages as the mirror had them' : `pinned by ${pins.join(' and ')}`,
+    pins.length === 0 ? 'not pinned: packages as the mirror served them' : `pinned by ${pins.join(' and ')}`,
     ...describeUpdates(variant).map(plain),
     ...describeScan(variant).map(plain),
     `run ${plain(run.id)}, ${formatSeconds(run.durationSeconds)}${run.accelerator === null ? '' : `, ${plain(run.accelerator)}`}`,

@@ -74,7 +74,7 @@ function judge(status: readonly (readonly string[])[], said: string, keyring: st
     if (has('EXPKEYSIG')) return 'its key has expired'
     if (has('EXPSIG')) return 'it has expired'
     if (has('NO_PUBKEY')) return `no key in ${keyring} made it`
-    return `it is not good: ${said.split('\n').at(-1)}`
+    return `it is not valid: ${said.split('\n').at(-1)}`
   }
   // One bad signature is too many, however many are good.
   if (signers.length > 0 && !has('BADSIG')) return { signers, fault: undefined }

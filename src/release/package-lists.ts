@@ -110,7 +110,7 @@ function moved(
 ): PipelineError {
   return unavailable(
     `the layers of ${variant} are made from two states of the archives: ${layer.name} has ${name} ${version}, which is in no list of ${newest.name}`,
-    'build it again from nothing, with build --no-cache: then all layers have the same lists.',
+    'rebuild it from scratch with build --no-cache, so that all layers have the same lists.',
   )
 }
 

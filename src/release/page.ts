@@ -87,7 +87,7 @@ function describeUpdates({ freshness }: ReleaseVariant): string {
 
 function describeScan({ scan }: ReleaseVariant): string {
   if (scan === undefined) return 'not looked for'
-  if (scan === null) return 'not looked for: no scanner was there'
+  if (scan === null) return 'not looked for: no scanner was installed'
   const accepted = scan.accepted.length === 0 ? '' : `, ${scan.accepted.length} accepted`
   return `${scan.vulnerabilities}, ${scan.fixable} with a fix${accepted}, by ${scan.scanner}`
 }

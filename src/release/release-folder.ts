@@ -162,7 +162,7 @@ async function isAsReleased(
 function notARelease(folder: string, why: string): PipelineError {
   return new PipelineError({
     code: 'not-a-release',
-    message: `${folder} exists and is not a release, or not only one: ${why}; nothing in it is replaced`,
+    message: `${folder} exists and is not a release, or has other files in it: ${why}; nothing was replaced`,
     hint: 'give another folder with --to, or move away what is in it.',
     exitCode: exitCodes.badInput,
   })

@@ -8,7 +8,7 @@ export function excessOf(bill: unknown): string | undefined {
   const { comparedCharacters } = weigh(bill, mostLevels)
   if (comparedCharacters <= mostCompared) return undefined
   return Number.isFinite(comparedCharacters)
-    ? `to validate it takes comparing ${comparedCharacters} characters; the limit is ${mostCompared}`
+    ? `validating it means comparing ${comparedCharacters} characters; the limit is ${mostCompared}`
     : `it has more than ${mostLevels} levels`
 }
 

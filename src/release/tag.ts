@@ -14,7 +14,7 @@ export function requireTag(
   if (fitting.includes(tag.replace(/^refs\/tags\//, ''))) return
   throw new PipelineError({
     code: 'tag-mismatch',
-    message: `the tag ${JSON.stringify(tag)} is not of release ${release}, which pipeline.ts makes`,
+    message: `the tag ${JSON.stringify(tag)} is not for release ${release}, which pipeline.ts makes`,
     hint: `tag the commit ${fitting.join(' or ')}, or set release in pipeline.ts.`,
     exitCode: exitCodes.badInput,
     details: { tag, release },

@@ -114,7 +114,7 @@ function compareWithRecord(
     const wrong = algorithms.find((algorithm) => found?.[algorithm] !== image[algorithm])
     if (found?.sha256 !== image.sha256)
       blame(image.file, `it is not the file that ${releaseFiles.record} describes`)
-    else if (wrong !== undefined) blame(releaseFiles.record, `its ${wrong} of ${image.file} is another`)
+    else if (wrong !== undefined) blame(releaseFiles.record, `its ${wrong} of ${image.file} differs`)
   }
   const own = fileNamesOf(record)
   // Files of the package set are compared with its own list.

@@ -74,7 +74,7 @@ function requireKnownFeatures({ number, filesystem = '' }: PartitionEntry, { fea
   if (unknown.length === 0) return
   throw new PipelineError({
     code: 'repack-unfit',
-    message: `the final disk cannot be made anew: the ${filesystem} of partition ${number} has the features ${unknown.join(', ')}`,
+    message: `the final disk cannot be recreated: the ${filesystem} of partition ${number} has the features ${unknown.join(', ')}`,
     hint: "keep the last stage's disk with reproducible: false.",
     details: { partition: number, features: unknown },
   })

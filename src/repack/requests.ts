@@ -135,7 +135,7 @@ function request(verb: string, ...words: readonly string[]): Request {
   const quoted = words.map((word) => `"${word.replaceAll('"', '""')}"`)
   const line = encodeName([verb, ...quoted].join(' '))
   const name = words.find((word) => word.startsWith('/')) ?? ''
-  if (/[\r\n]/.test(words.join(''))) throw unfit(name, 'has the end of a line in its name or target')
+  if (/[\r\n]/.test(words.join(''))) throw unfit(name, 'has a line break in its name or target')
   if (line.length > longestRequest) throw unfit(name, `has ${line.length} bytes in its name and target`)
   return { line }
 }
@@ -143,7 +143,7 @@ function request(verb: string, ...words: readonly string[]): Request {
 function unfit(path: string, what: string): PipelineError {
   return new PipelineError({
     code: 'repack-unfit',
-    message: `the final disk cannot be made anew: ${showName(path)} ${what}`,
+    message: `the final disk cannot be recreated: ${showName(path)} ${what}`,
     hint: "remove it in a stage, such as cleanup, or keep the last stage's disk with reproducible: false.",
     details: { path },
   })

@@ -57,7 +57,7 @@ const installedPackage = z.strictObject({
   architecture: z.string(),
   licenses: z
     .array(z.string())
-    .describe('SPDX expressions of its copyright file, which hold all at once; empty if unknown'),
+    .describe('SPDX expressions of its copyright file, all of which apply; empty if unknown'),
 })
 
 const failure = z.strictObject({
@@ -71,7 +71,7 @@ export const originSchema = z
   .strictObject({
     registry: lineOf(255).describe('repository of an OCI registry'),
     pulledAt: z.iso.datetime(),
-    signedBy: lineOf(500).optional().describe('who signed it; absent if no signature was demanded'),
+    signedBy: lineOf(500).optional().describe('who signed it; absent if no signature was required'),
   })
   .describe('where a layer was pulled from; absent if it was made here')
 

@@ -59,12 +59,12 @@ export async function findSources(folder: string): Promise<ScriptSources | undef
     if (utilities.includes('keystore-setup')) return sources
     if (isTree) return undefined
     throw new SourceFault(
-      'has systemvm/debian in it, and no scripts/util/keystore-setup, which belongs to it',
+      'has systemvm/debian in it, but no scripts/util/keystore-setup, which belongs to it',
     )
   }
   const top = await readdir(resolved)
   if (topOfSources.filter((name) => top.includes(name)).length < 3) return undefined
-  throw new SourceFault("looks like CloudStack's sources, and has no systemvm/debian in it")
+  throw new SourceFault("looks like CloudStack's sources, but has no systemvm/debian in it")
 }
 
 /** Digest that depends only on the content. */
@@ -152,7 +152,7 @@ async function copyEntry(from: string, to: string, path: string): Promise<void> 
   if (found.isDirectory()) return copyAsPacked(from, to, path)
   // In an untrusted tarball, a link's target may be anywhere on this host.
   if (!found.isFile())
-    throw new SourceFault(`has ${path} in what is packed, which is neither file nor folder`)
+    throw new SourceFault(`has ${path} among the files to pack, which is neither a file nor a folder`)
   await copyFile(from, to)
   await chmod(to, modeOf(path))
 }

@@ -112,7 +112,7 @@ async function provideFile(
     return kept
   await download(location, kept, mostFileBytes, signal ?? new AbortController().signal).catch((error) => {
     const isStatus = error instanceof PipelineError && error.code === 'mirror-http-status'
-    throw isStatus ? new SourceFault(`is answered by HTTP status ${error.details.status}`) : error
+    throw isStatus ? new SourceFault(`cannot be downloaded: HTTP status ${error.details.status}`) : error
   })
   await requireChecksum(kept, checksum, signal).catch(async (error: unknown) => {
     await rm(kept)
@@ -132,7 +132,7 @@ async function requireChecksum(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const found = await checksumOf(file, algorithm, signal)
-  if (found !== hex) throw new SourceFault(`has another ${algorithm}, ${found}`)
+  if (found !== hex) throw new SourceFault(`has a different ${algorithm}, ${found}`)
 }
 
 /**

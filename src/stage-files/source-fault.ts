@@ -10,6 +10,6 @@ export const mostFileBytes = 2 * 1024 ** 3
 /** What is wrong with a file's size; undefined if nothing. */
 export function faultOfSize(sizeBytes: number): string | undefined {
   return sizeBytes > mostFileBytes
-    ? `${formatBytes(sizeBytes)}, where ${formatBytes(mostFileBytes)} are the most`
+    ? `${formatBytes(sizeBytes)}; the limit is ${formatBytes(mostFileBytes)}`
     : undefined
 }

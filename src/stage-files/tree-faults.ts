@@ -53,7 +53,7 @@ async function entriesOf(folder: string): Promise<readonly Entry[] | undefined> 
 async function faultOfEntry(folder: string, path: string, entry: Entry): Promise<string | undefined> {
   if (entry.isSymbolicLink()) return faultOfLink(folder, path)
   if (!entry.isFile())
-    return `has ${nameKind(entry)} in it, ${path}, where only files, folders and links may be`
+    return `has ${nameKind(entry)} in it, ${path}, where only files, folders and links are allowed`
   if (!(await canAccess(join(folder, path), constants.R_OK)))
     return `has the file ${path} in it, which cannot be read`
   const fault = faultOfSize((await lstat(join(folder, path))).size)

@@ -62,7 +62,7 @@ export function stateNotResumed(cause: unknown): PipelineError {
   const why = messageOf(cause)
   return new PipelineError({
     code: stateNotResumedCode,
-    message: `the guest did not resume from its saved state, which is dropped (${why})`,
+    message: `the guest did not resume from its saved state, which is removed (${why})`,
     cause,
   })
 }
@@ -86,7 +86,7 @@ export function guestSilent(
   return new PipelineError({
     code: 'guest-silent',
     message: isReady
-      ? `the guest is up, but Packer has not got in by SSH for ${seconds} s${waiting}`
+      ? `the guest is up, but Packer has not logged in by SSH for ${seconds} s${waiting}`
       : `the guest hangs while booting: its console has been silent for ${seconds} s${waiting}`,
     hint: belowHint(tail.log),
     details: detailsOf(tail),
@@ -103,7 +103,7 @@ export function bootTimedOut(
   return new PipelineError({
     code: 'boot-timeout',
     message: isReady
-      ? `the guest is up, but Packer did not get in by SSH within ${seconds} s${waiting}`
+      ? `the guest is up, but Packer did not log in by SSH within ${seconds} s${waiting}`
       : `the guest was not ready within ${seconds} s${waiting}`,
     hint: `raise machine.bootTimeoutSeconds for a slow host; the full console log is ${tail.log}`,
     details: detailsOf(tail),
@@ -122,7 +122,8 @@ export function guestVanished(stage: string | undefined, tail: ConsoleTail): Pip
 export function guestLost(tail: ConsoleTail): PipelineError {
   return new PipelineError({
     code: 'guest-vanished',
-    message: 'QEMU ended while the guest was shutting down: what the last stage left is not all on the disk',
+    message:
+      'QEMU ended while the guest was shutting down: not everything that the last stage left is on the disk',
     hint: `run the build again: it resumes after the last finished stage; the full console log is ${tail.log}`,
     details: detailsOf(tail),
   })

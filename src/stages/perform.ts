@@ -97,7 +97,7 @@ async function hold(
 ): Promise<void> {
   try {
     const { decide, signal } = request
-    if (decide === undefined) throw new Error('there is no one to ask')
+    if (decide === undefined) throw new Error('there is no terminal to ask on')
     const port = await forwardSsh(await watch.connected())
     send({
       kind: 'decided',

@@ -67,7 +67,7 @@ function decide(state: RunState, event: RunEvent): Move {
       return event.decision === 'go on' ? goOn(held.name) : fail(held.error)
     case 'hold-failed': {
       if (held === undefined || failure !== undefined) return stay
-      const text = `the guest can't be looked into: ${messageOf(event.cause)}`
+      const text = `cannot open a shell in the guest: ${messageOf(event.cause)}`
       return all(act({ kind: 'report', event: { kind: 'note', text } }), fail(held.error))
     }
     case 'timer-fired': {

@@ -70,7 +70,7 @@ export function createSuspender(options: SuspenderOptions): Suspender {
       saved.set(layer, key)
     } catch (cause) {
       await states.remove(key)
-      onNote(`no state was kept: ${(cause as Error).message}`)
+      onNote(`no saved state was kept: ${(cause as Error).message}`)
     }
   }
 

@@ -109,7 +109,7 @@ export async function unpackLayer(request: UnpackRequest): Promise<Layer> {
   if (layer.sizeBytes > mostBytesOf(diskBytes))
     throw new WrongLayer('its disk is larger than that of the plan')
   if (layer.parent !== null && (await store.find(layer.parent)) === undefined)
-    throw new WrongLayer('the layer below it is not here')
+    throw new WrongLayer('the layer below it is missing')
   await mkdir(store.folder, { recursive: true, mode: 0o700 })
   // If this is interrupted, the store sweeps away what is left.
   const partial = `${store.disk(key)}.tmp`
@@ -121,7 +121,7 @@ export async function unpackLayer(request: UnpackRequest): Promise<Layer> {
       signal,
     })
     const written = await writeHashed(zstd, partial, layer.sizeBytes, signal)
-    if (written.digest !== layer.sha256) throw new WrongLayer('its disk is not what its digest says')
+    if (written.digest !== layer.sha256) throw new WrongLayer('its disk does not match its digest')
     await requireHeader(partial, layer, diskBytes)
     await rename(partial, store.disk(key))
   } finally {
@@ -169,14 +169,14 @@ async function readManifest(folder: string): Promise<FoundArtifact> {
   }
   const [record, blob] = paths.map((name) => join(folder, name)) as [string, string]
   if (sha256(await readRegular(record, maximumRecordBytes)) !== paths[0])
-    throw new WrongLayer('its record is not what its digest says')
+    throw new WrongLayer('its record does not match its digest')
   return { record, disk: blob, signature: parsed.data.annotations?.[signatureAnnotation] }
 }
 
 /** A record with the requested key, which must match its parts. */
 function parseRecord(value: unknown, key: LayerKey): Layer {
   const layer = parseLayer(value)
-  if (layer === undefined) throw new WrongLayer('its record is not sound')
+  if (layer === undefined) throw new WrongLayer('its record is not valid')
   if (layer.key !== key) throw new WrongLayer('it is not the layer that was asked for')
   if (layer.origin !== undefined) throw new WrongLayer('its record says where it was pulled from')
   return layer

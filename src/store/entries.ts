@@ -72,7 +72,7 @@ export function faultsIn(entries: readonly Entry[]): StoreFault[] {
 
 function faultOf({ layer, name, diskBytes }: Entry, complete: ReadonlySet<LayerKey>): string | undefined {
   if (layer === undefined)
-    return name === undefined ? 'its record cannot be read' : 'its record is not what its key was made from'
+    return name === undefined ? 'its record cannot be read' : 'its record does not match its key'
   if (diskBytes === undefined) return 'its disk is missing'
   if (diskBytes !== layer.sizeBytes) return `its disk has ${diskBytes} bytes instead of ${layer.sizeBytes}`
   const isOnSound = layer.parent === null || complete.has(layer.parent)

@@ -181,7 +181,7 @@ async function withinTime(
   } catch (error) {
     signal.throwIfAborted()
     if (late.aborted)
-      return { layers, fault: `${registry.reference} has not finished within ${timeoutSeconds} s` }
+      return { layers, fault: `${registry.reference} did not finish within ${timeoutSeconds} s` }
     if (error instanceof RegistryFault || error instanceof WrongLayer)
       return { layers, fault: `${registry.reference}: ${error.message}` }
     throw error

@@ -94,7 +94,7 @@ export function openStore(
       for (const { key, layer } of found) {
         if (layer === undefined || faults.some((fault) => fault.key === key)) continue
         if ((await sha256File(disk(key), signal)) === layer.sha256) continue
-        faults.push({ key, name: layer.name, fault: 'its disk is not what its digest says' })
+        faults.push({ key, name: layer.name, fault: 'its disk does not match its digest' })
       }
       return faults
     },

@@ -25,7 +25,7 @@ const settings = z
 const mebibyte = 1024 ** 2
 
 const soundQcow2: TargetCheck<z.output<typeof settings>> = {
-  does: 'reads the feature bits of the header, what qemu-img info says of it, and every cluster with qemu-img check',
+  does: 'reads the feature bits of the header, what qemu-img info says about it, and every cluster with qemu-img check',
   async inspect({ source, settings, diskBytes, signal }) {
     if (source.format !== 'qcow2') return { faults: [`it is a ${source.format}`], observed: '' }
     const facts = await readImageInfo(source.node, signal)

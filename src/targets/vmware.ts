@@ -126,14 +126,14 @@ export function settingRules(
   const { hardwareVersion, minimumEsxi, guestOs, firmware } = settings
   const versions = Object.values(hardwareOfEsxi)
   if (!versions.some((version) => version === hardwareVersion)) {
-    breaks('hardwareVersion', `must be one that an ESXi has: ${versions.join(', ')}`)
+    breaks('hardwareVersion', `must be one that some ESXi has: ${versions.join(', ')}`)
   } else if (hardwareVersion > hardwareOfEsxi[minimumEsxi]) {
     const newest = `the newest that ESXi ${minimumEsxi} runs is ${hardwareOfEsxi[minimumEsxi]}`
     breaks('hardwareVersion', `${newest}: lower it or raise formats.vmware.minimumEsxi`)
   }
   const { since } = guests[guestOs]
   if (esxis.indexOf(since) > esxis.indexOf(minimumEsxi)) {
-    const known = `is not known before ESXi ${since}`
+    const known = `needs ESXi ${since} or newer`
     breaks('guestOs', `${known}: choose an older one or raise formats.vmware.minimumEsxi`)
   }
   if (firmware === 'efi' && partitions !== undefined && espOf({ partitions }) === undefined) {

@@ -58,7 +58,7 @@ export async function builtCandidates(
   if (report === undefined || report.image.variant !== image.variant || report.images.length === 0) {
     throw new PipelineError({
       code: 'no-image',
-      message: `the last build in ${outFolder} has left no image of ${image.variant}`,
+      message: `the last build in ${outFolder} left no image of ${image.variant}`,
       hint: 'build the image first, or name the files to verify.',
       exitCode: exitCodes.badInput,
     })
@@ -93,7 +93,7 @@ function targetByName(file: string): TargetName {
   throw new PipelineError({
     code: 'unknown-target',
     message: `the name of ${file} does not say what it is for`,
-    hint: `say it with --target, one of ${targetNames.join(', ')}.`,
+    hint: `give --target, one of ${targetNames.join(', ')}.`,
     exitCode: exitCodes.badInput,
   })
 }
@@ -104,7 +104,7 @@ async function requireBuilt({ file, sha256 }: Candidate, signal: AbortSignal): P
   if (found === sha256) return
   throw new PipelineError({
     code: 'no-image',
-    message: `${file} is not what the last build has made: sha256 ${found}, expected ${sha256}`,
+    message: `${file} is not what the last build made: sha256 ${found}, expected ${sha256}`,
     hint: 'build again, or name the file to verify it as any other.',
     exitCode: exitCodes.badInput,
   })

@@ -11,7 +11,7 @@ export function verificationFailed(images: readonly ImageVerification[]): Pipeli
   })
   return new PipelineError({
     code: 'verification-failed',
-    message: `${failures.length === 1 ? 'an image does' : 'images do'} not keep what CloudStack relies on: ${failures.join('; ')}`,
+    message: `${failures.length === 1 ? 'an image does' : 'images do'} not provide what CloudStack relies on: ${failures.join('; ')}`,
     hint: 'the failures are listed above; docs/verify.md says what each check is for, and how to waive one.',
     exitCode: exitCodes.verificationFailed,
   })

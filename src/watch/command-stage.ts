@@ -20,8 +20,8 @@ export function withCommand(image: ResolvedImage, stage: string, script: string)
   if (image.stages.some(({ name }) => name === commandStage)) {
     throw new PipelineError({
       code: 'usage',
-      message: `a stage of ${image.name} is called ${commandStage}, as the one of --${commandStage} would be`,
-      hint: 'call it something else, or leave the option out.',
+      message: `a stage of ${image.name} is called ${commandStage}, the name that --${commandStage} uses`,
+      hint: 'rename the stage, or leave the option out.',
       exitCode: exitCodes.badInput,
     })
   }

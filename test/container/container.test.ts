@@ -67,7 +67,7 @@ describeWith(['mmdebstrap', 'git'], 'a container', () => {
     )
     const said = `${stdout}\n${stderr}`
     expect(status, said.slice(-4000)).toBe(0)
-    expect(said).toContain('every package is there: nothing to install')
+    expect(said).toContain('every package is installed: nothing to do')
     expect(said).toContain('every step is done')
   })
 })

@@ -291,7 +291,7 @@ describe('a saved state', () => {
     const result = await build('--set', 'stages.misbehave.how=exit')
     expect(result.exitCode, result.stderr).toBe(1)
     expect(result.stderr).toMatch(
-      /the guest did not resume from its saved state, which is dropped .*; it is booted again/,
+      /the guest did not resume from its saved state, which is removed .*; it is booted again/,
     )
     const { timings, run } = await readReport(outFolder)
     expect(run.failure?.code).toBe('stage-failed')
@@ -359,7 +359,7 @@ describe('an output folder that was moved', () => {
     await rm(join(outFolder, 'images'), { recursive: true })
     const verified = await systemvmImage(['store', 'verify', '--pipeline', tinyPipeline, '--out', outFolder])
     expect(verified.exitCode).toBe(4)
-    expect(verified.stdout).toContain(`unpack ${key}: its disk is not what its digest says`)
+    expect(verified.stdout).toContain(`unpack ${key}: its disk does not match its digest`)
 
     const mended = await build()
     expect(mended.exitCode, mended.stderr).toBe(0)

@@ -90,7 +90,7 @@ it.concurrent(`a release is the same, file by file, without a mirror and with an
   await writeFile(join(folder, 'rebuilders'), `rebuilder@example.org ${await readFile(`${key}.pub`, 'utf8')}`)
   const trust = ['--rebuilds', second.outFolder, '--rebuilders', join(folder, 'rebuilders')]
   const verified = await systemvmImage(['release', 'verify', release, ...trust, '--require-rebuilds', '1'])
-  expect(verified.stderr).toContain('built again, the same, by rebuilder@example.org')
+  expect(verified.stderr).toContain('rebuilt identically by rebuilder@example.org')
   expect(verified.exitCode, verified.stderr).toBe(0)
 })
 
@@ -113,6 +113,6 @@ it.concurrent('a release whose package set has another file in the place of a pa
   const way = withoutNetwork({ ...plainWay(folder), outFolder: join(folder, 'three') })
   const rebuilt = await runIn(way, ['reproduce', exchanged, '--pipeline', pipeline, ...settings])
   expect(rebuilt.stdout, rebuilt.stderr).toMatch(/twice-.*\.raw +differs/)
-  expect(rebuilt.stdout).toMatch(/From layer base on: 1 path\n {2}\/usr\/bin\/zless$/)
+  expect(rebuilt.stdout).toMatch(/First changed in layer base: 1 path\n {2}\/usr\/bin\/zless$/)
   expect(rebuilt.exitCode).toBe(4)
 })

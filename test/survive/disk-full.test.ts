@@ -118,7 +118,7 @@ describe.skipIf(!canMount)(`on a disk that runs full${reason}`, () => {
       event.kind === 'part-progress' && event.text === 'writing the disk'
     const failed = await buildUntilFull(outFolder, 10 * mib, isWriting)
     expect(failed.report.run.failure?.code).toBe('disk-full')
-    expect(failed.text).toContain(`the disk that holds ${outFolder} is full; make room there`)
+    expect(failed.text).toContain(`the disk that holds ${outFolder} is full; free some space there`)
     await expectNothingHalf()
     expect(await readdir(join(outFolder, 'store'))).toEqual([])
   })
@@ -130,7 +130,9 @@ describe.skipIf(!canMount)(`on a disk that runs full${reason}`, () => {
       'stages.misbehave.how=fill',
     ])
     expect(failed.report.run.failure?.code).toBe('disk-full')
-    expect(failed.text).toContain(`the disk that holds ${join(outFolder, 'store')} is full; make room there`)
+    expect(failed.text).toContain(
+      `the disk that holds ${join(outFolder, 'store')} is full; free some space there`,
+    )
     await expectNothingHalf()
     expect(failed.report.stages.map(({ name, status }) => `${name} ${status}`)).toEqual([
       'greet ran',
@@ -157,7 +159,7 @@ describe.skipIf(!canMount)(`on a disk that runs full${reason}`, () => {
     const failed = await buildUntilFull(outFolder, 5 * mib, started('export kvm'))
     expect(failed.report.run.failure?.code).toBe('export-failed')
     expect(failed.text).toContain(`image ${join(outFolder, 'images', 'tiny-1.0-x86_64-kvm.qcow2')}`)
-    expect(failed.text).toContain('its disk is full; make room there')
+    expect(failed.text).toContain('its disk is full; free some space there')
     await expectNothingHalf()
     await giveRoom(outFolder)
     const { exitCode, stderr } = await systemvmImage(['build', ...wordsFor()])

@@ -70,7 +70,7 @@ afterAll(async () => {
 })
 
 it('begins with the stage as it is, and the command after it', async () => {
-  await untilPrinted('misbehave of trixie-x86_64  before anything has changed')
+  await untilPrinted('misbehave of trixie-x86_64  before any change')
   const before = await untilPrinted('✔ misbehave is done')
   expect(before).toContain('it\'s "quoted" ${dollar}')
   expect(before).toContain("ls: cannot access '/etc/added'")

@@ -37,7 +37,7 @@ export function showChange(change: Change, terminal: Terminal): ChangeView {
   const { plan, planBefore, stage, changedMs } = change
   const { colors, error, out } = terminal
   const startedMs = changedMs ?? performance.now()
-  const what = planBefore === undefined ? 'before anything has changed' : describeChange(planBefore, plan)
+  const what = planBefore === undefined ? 'before any change' : describeChange(planBefore, plan)
   error(`\n${colors.bold(stage)} of ${plan.image.variant}  ${colors.dim(what)}\n`)
   return {
     filter: (emit, shown, stopping) => {
@@ -70,8 +70,8 @@ function describeChange(planBefore: Plan, plan: Plan): string {
     const own = ownChanges(known, parts)
     return own.length === 0 ? undefined : `${name}: ${own.join(', ')} changed`
   })
-  const gone = [...before.keys()].map((name) => `${name} is gone`)
-  return [...now.filter((text) => text !== undefined), ...gone].join('; ') || 'once more'
+  const gone = [...before.keys()].map((name) => `${name} was removed`)
+  return [...now.filter((text) => text !== undefined), ...gone].join('; ') || 'again'
 }
 
 function isTheSameEachTime(event: BuildEvent): boolean {

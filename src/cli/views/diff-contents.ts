@@ -66,7 +66,7 @@ function spend(blocks: readonly (readonly string[])[], options: RenderOptions): 
     if (!isRoom) isCut = true
     lines.push(...(isRoom ? block : block.slice(0, 1)))
   }
-  const note = options.colors.dim('… contents of some are left out; --full shows all')
+  const note = options.colors.dim('… some contents are left out; --full shows all')
   return isCut ? [...lines, note] : lines
 }
 

@@ -67,7 +67,7 @@ export function renderPlannedImage(
     ...renderDifferences(image, colors),
     ...(readiness === undefined ? [] : [renderReadiness(image, readiness)]),
     ...(contract === 'cloudstack-payload'
-      ? [result("contract: cloudstack-payload, what holds where first boot is CloudStack's own")]
+      ? [result("contract: cloudstack-payload, for images with CloudStack's own first boot")]
       : []),
     ...(freshness === null ? [] : [renderFreshness(freshness)]),
     result(`images: ${images}; ${time}`),
@@ -83,7 +83,7 @@ export function renderStore(
 ): readonly PlanText[] {
   const most = maximumBytes === null ? '' : ` of at most ${formatBytes(maximumBytes)}`
   const free = formatBytes(freeBytes)
-  const now = result(`output: ${outFolder}; ${free} are free there, layers take ${formatBytes(bytes)}${most}`)
+  const now = result(`output: ${outFolder}; ${free} free there, layers take ${formatBytes(bytes)}${most}`)
   if (maximumBytes === null || neededBytes <= maximumBytes) return [now]
   const excess = `more than store.maximumGiB, which is ${formatBytes(maximumBytes)}`
   return [now, warning(`the layers in use will take ${formatBytes(neededBytes)}, ${excess}`)]
@@ -112,7 +112,7 @@ function renderReadiness({ installer }: PlannedImage, { isFit, text, advice }: R
 function renderFreshness(freshness: Freshness): PlanText {
   const text = `updates: ${describeFreshness(freshness)}`
   if (freshness.status !== 'outdated') return result(text)
-  return warning(`${text}\n  build --refresh makes every layer again`)
+  return warning(`${text}\n  build --refresh rebuilds every layer`)
 }
 
 /** `about 1.2 GiB: layers 0.2 GiB, kvm 430.0 MiB, a flat disk 1.0 GiB while images are made`, or the assumption. */

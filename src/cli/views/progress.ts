@@ -163,7 +163,7 @@ function isBeforeStages(part: string): boolean {
 function describeResult({ run, image }: Report, outFolder: string, colors: Colors): string[] {
   const time = formatSeconds(run.durationSeconds)
   const { failure } = run
-  if (failure === undefined) return [colors.green(`✔ ${image.name} ${image.variant} is built in ${time}`)]
+  if (failure === undefined) return [colors.green(`✔ ${image.name} ${image.variant} built in ${time}`)]
   const lines = (failure.lastLines ?? []).map((line) => colors.dim(`  │ ${line}`))
   const hint = failure.hint === undefined ? [] : [`  ${failure.hint}`]
   return [colors.red(`✖ ${failure.message}`), ...hint, ...lines, `  the report is ${outFolder}/report.json`]

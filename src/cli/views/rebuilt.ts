@@ -27,7 +27,7 @@ export function renderRebuiltDifference(
   const options = { colors, isFull: false }
   const origins = layers.map(({ layer, paths }) => {
     const lines = cut(paths.map(showName), limits.rows, options).map((line) => `  ${line}\n`)
-    return `\n${colors.bold(`From layer ${showName(layer)} on: ${plural(paths.length, 'path')}`)}\n${lines.join('')}`
+    return `\n${colors.bold(`First changed in layer ${showName(layer)}: ${plural(paths.length, 'path')}`)}\n${lines.join('')}`
   })
   return `${released} → ${rebuilt}\n\n${renderDiff(report, options)}${origins.join('')}`
 }

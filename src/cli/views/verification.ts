@@ -19,9 +19,7 @@ export function renderVerification(verification: ImageVerification, colors: Colo
   const figures = scenes.flatMap((scene) => renderFigures(scene, colors))
   const read = verification.contentOf
   const note =
-    read === undefined
-      ? []
-      : [colors.dim(`  what is on the disk was read in ${read}, whose disk is the same`)]
+    read === undefined ? [] : [colors.dim(`  the content was read in ${read}, whose disk is the same`)]
   const profile = contract === undefined || contract === 'none' ? '' : `  by ${contract}`
   return `${[`${mark} ${path}  ${countOf(checks)}${profile}  ${time}`, ...groups.flat(), ...note, ...figures].join('\n')}\n`
 }
@@ -46,7 +44,7 @@ function countOf(checks: readonly CheckResult[]): string {
     const count = checks.filter((check) => check.status === status).length
     return count === 0 ? [] : [`${count} ${status}`]
   })
-  return words.join(', ') || 'nothing was asked'
+  return words.join(', ') || 'no checks'
 }
 
 function renderFigures(scene: SceneResult, colors: Colors): string[] {

@@ -87,7 +87,7 @@ const record: SceneCheck = {
     const { stdout } = await guest.run('cat /var/cache/cloud/cmd_line.json')
     const found = parseRecord(stdout)
     if (found === undefined)
-      return failed(stdout === '' ? 'there is none' : `it is no such JSON: ${stdout.slice(0, 200)}`)
+      return failed(stdout === '' ? 'there is none' : `it is not JSON of this form: ${stdout.slice(0, 200)}`)
     const wanted = Object.entries(bootArguments?.words ?? {})
     const faults = wanted.flatMap(([key, value]) =>
       found[key] === value ? [] : [`${key} is ${JSON.stringify(found[key])}, not ${JSON.stringify(value)}`],
@@ -138,7 +138,7 @@ const passwords: SceneCheck = {
     const script = `perl -e '($n, $p) = @ARGV; $h = (getpwnam $n)[1]; print crypt($p, $h) eq $h ? "yes" : "no"'`
     const { stdout } = await guest.run(`${script} root '${bootArguments?.rootPassword}'`)
     const [account = ''] = await linesOf(guest, `getent shadow ${expected.account} | cut -d: -f2`)
-    const faults = stdout === 'yes' ? [] : ["root's password is another"]
+    const faults = stdout === 'yes' ? [] : ['root has a different password']
     for (const known of ['password', 'cloud']) {
       const tried = await guest.run(`${script} ${expected.account} ${known}`)
       if (tried.stdout === 'yes') faults.push(`the password of ${expected.account} is ${known}`)
@@ -239,7 +239,7 @@ const noData: SceneCheck = {
   group: 'hand-over',
   at: 'scene',
   scenes: ['no-data'],
-  does: 'hands nothing over, waits until the guest has given up, and asks whether it came up all the same',
+  does: 'hands nothing over, waits until the guest has given up, and asks whether it came up anyway',
   run: async ({ guest, limit }) => {
     const [state = 'unknown'] = await linesOf(guest, 'systemctl is-system-running --wait', limit(150))
     const logged = await linesOf(
@@ -247,7 +247,7 @@ const noData: SceneCheck = {
       "grep -hiE 'no boot arguments|no (data|cmdline)|fail' /var/log/cloud.log",
     )
     const faults = /^(running|degraded)$/.test(state) ? [] : [`the system is ${state}`]
-    if (logged.length === 0) faults.push('the log says nothing of it')
+    if (logged.length === 0) faults.push('the log does not mention it')
     return judge(faults, `${state}; ${logged.at(-1) ?? ''}`)
   },
 }
@@ -259,7 +259,7 @@ const traps: SceneCheck = {
   scenes: ways,
   // CloudStack's own scripts were never written for such values, and its hosts never send them.
   contracts: ['cloudstack'],
-  does: 'hands over values that a shell would act on, and looks whether one did',
+  does: 'hands over values that a shell would act on, and checks whether one did',
   run: async ({ guest }) => {
     const { exitCode } = await guest.run(`test -e ${trapFile}`)
     return exitCode === 0 ? failed('a value was executed') : passed('none was executed')

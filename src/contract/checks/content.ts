@@ -116,7 +116,7 @@ const signature: ContentCheck = {
     const algorithm = { 32: 'md5', 128: 'sha512' }[signed.length]
     if (algorithm === undefined) return failed(`the signature is ${JSON.stringify(signed)}`)
     const digest = createHash(algorithm).update(archive).digest('hex')
-    return judge(digest === signed ? [] : [`signed ${signed}, and the ${algorithm} is ${digest}`], algorithm)
+    return judge(digest === signed ? [] : [`signed ${signed}, but the ${algorithm} is ${digest}`], algorithm)
   },
 }
 

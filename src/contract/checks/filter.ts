@@ -13,7 +13,7 @@ const atBoot: ContentCheck = {
   id: 'F8',
   group: 'hygiene',
   at: 'content',
-  does: 'reads the rules that are there before any others, and looks for the units that depend on them',
+  does: 'reads the rules that apply before any others, and looks for the units that depend on them',
   run: async ({ files }) => {
     const rules = (await readText(files, '/etc/iptables/systemvm-deny.nft')) ?? ''
     const faults = ['ip', 'ip6'].flatMap((family) => {
@@ -162,7 +162,7 @@ const broken: SceneCheck = {
     if (states.join() !== 'failed,inactive') faults.push(`first boot is ${states.join(', ')}`)
     const { stdout, stderr } = await ssh('id -un', { withKey: true })
     if (stdout.trim() !== 'root') faults.push(`SSH: ${stderr.trim().split('\n').at(-1)}`)
-    const [logged = 'the log says nothing of it'] = await linesOf(
+    const [logged = 'the log does not mention it'] = await linesOf(
       guest,
       'grep -h "failed: packet filter" /var/log/cloud.log',
     )

@@ -11,7 +11,7 @@ const optionalMounts: ContentCheck = {
   id: 'G10',
   group: 'boot',
   at: 'content',
-  does: 'reads the fstab, and looks whether emergency.target is masked',
+  does: 'reads the fstab, and checks whether emergency.target is masked',
   run: async ({ files }) => {
     const mounts = parseFstab((await readText(files, '/etc/fstab')) ?? '')
     const optional = mounts.filter(({ path, type }) => type === 'swap' || /^\/boot(\/|$)/.test(path))
@@ -92,7 +92,7 @@ const memory: SceneCheck = {
   group: 'role',
   at: 'scene',
   scenes: routerScenes,
-  does: 'looks for processes that ran out of memory, measures /run, and has systemd read its units anew',
+  does: 'looks for processes that ran out of memory, measures /run, and has systemd reload its units',
   run: async ({ guest, limit }) => {
     const killed = await linesOf(guest, "dmesg | grep -iE 'out of memory|oom-kill|page allocation failure'")
     const reload = await guest.run('systemctl daemon-reload', limit(60))

@@ -52,7 +52,7 @@ const dmi: SceneCheck = {
     const { stdout } = await guest.run('cat /var/cache/cloud/cmd_line.json')
     return stdout.includes(`"${bootArguments?.name}"`)
       ? passed(`${bootArguments?.name}`)
-      : failed('nothing of it was taken')
+      : failed('the guest took nothing from it')
   },
 }
 
@@ -98,9 +98,9 @@ const tls: SceneCheck = {
        done`,
     )
     faults.push(
-      ...taken.filter((version) => /^tls1(_1)?$/.test(version)).map((version) => `apache takes ${version}`),
+      ...taken.filter((version) => /^tls1(_1)?$/.test(version)).map((version) => `apache accepts ${version}`),
     )
-    if (!taken.includes('tls1_2')) faults.push('apache does not take tls1_2')
+    if (!taken.includes('tls1_2')) faults.push('apache does not accept tls1_2')
     return judge(faults, `${certificates} certificates, ${taken.join(' and ')}`)
   },
 }

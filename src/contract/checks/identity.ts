@@ -9,7 +9,7 @@ const freshKeys: SceneCheck = {
   group: 'boot',
   at: 'scene',
   scenes: everyFile,
-  does: 'looks for host keys that are younger than the boot',
+  does: 'looks for host keys that are newer than the boot',
   run: async ({ guest }) => {
     const keys = await linesOf(
       guest,

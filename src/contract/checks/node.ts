@@ -37,11 +37,11 @@ const node: SceneCheck = {
     const own = [
       [
         `test "$(cat /proc/sys/net/ipv4/ip_forward)" = ${isKubernetes ? 1 : 0}`,
-        'forwarding is the other way',
+        'forwarding is the opposite of what it should be',
       ],
       [
         `test "$(systemctl is-active containerd)" = ${isKubernetes ? 'active' : 'inactive'}`,
-        'containerd is the other way',
+        'containerd is the opposite of what it should be',
       ],
       ...(isKubernetes ? [["passwd --status root | grep -q '^root L'", 'root is not locked']] : []),
     ]

@@ -85,7 +85,7 @@ const programs: SceneCheck = {
   group: 'boot',
   at: 'scene',
   scenes: once,
-  does: 'runs each program to print its version, or looks for it if it cannot',
+  does: 'runs each program that can print its version, and looks for the others',
   run: async ({ guest, acceleration }) => {
     const isX86 = acceleration.arch === 'x86_64'
     const allCalls = isX86 ? [...programCalls, ...callsOnX86] : programCalls

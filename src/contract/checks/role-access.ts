@@ -60,7 +60,7 @@ const sshRule: SceneCheck = {
       const on = / -i (\S+)/.exec(rule)?.[1]
       if (on !== wanted) faults.push(`3922 is open on ${on ?? 'every interface'}`)
     }
-    if (!rules.includes('-P INPUT DROP')) faults.push('what no rule names is let in')
+    if (!rules.includes('-P INPUT DROP')) faults.push('traffic that matches no rule is let in')
     return judge(faults, doors.join(', '))
   },
 }

@@ -51,7 +51,8 @@ const services: SceneCheck = {
     const faults =
       enabled.join() === wanted.join() ? [] : [`${enabled.join(' ') || 'none'}, not ${wanted.join(' ')}`]
     if (disabled.length === 0) faults.push('none is disabled')
-    for (const both of disabled.filter((one) => enabled.includes(one))) faults.push(`${both} is both`)
+    for (const both of disabled.filter((one) => enabled.includes(one)))
+      faults.push(`${both} is in both files`)
     return judge(faults, `${enabled.join(' ')}; not ${disabled.join(' ')}`)
   },
 }

@@ -70,7 +70,7 @@ const webServer: ContentCheck = {
     const texts = await Promise.all(paths.map((path) => readText(files, path)))
     const rules = /<Directory \/var\/www\/?>(.*?)<\/Directory>/gs
     const last = [...texts.join('\n').matchAll(rules)].at(-1)?.[1] ?? ''
-    if (!/^\s*AllowOverride All$/m.test(last)) faults.push('.htaccess is not heeded in /var/www')
+    if (!/^\s*AllowOverride All$/m.test(last)) faults.push('.htaccess is not honored in /var/www')
     if (!/^\s*Options (?!.*(?<!-)\b(Indexes|All)\b)/m.test(last))
       faults.push('folders of /var/www are listed')
     return judge(faults, sites.join(' ') || 'no site')

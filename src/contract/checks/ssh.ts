@@ -45,7 +45,7 @@ const refused: SceneCheck = {
   group: 'boot',
   at: 'scene',
   scenes: everyFile,
-  does: 'asks sshd from outside what it takes, without a key',
+  does: 'asks sshd from outside which logins it accepts, without a key',
   run: async ({ guest, ssh }) => {
     const { exitCode, stderr } = await ssh('true', { withKey: false })
     const offered = /Authentications that can continue: (.*)/.exec(stderr)?.[1]?.trim()
@@ -55,7 +55,7 @@ const refused: SceneCheck = {
       const own = await linesOf(guest, 'ip -4 -br address; ip -4 route')
       return skipped(`no answer: ${stderr.trim().split('\n').at(-1)}; ${own.join(', ')}`)
     }
-    return judge(offered === 'publickey' ? [] : [`it takes ${offered}`], `it takes ${offered}`)
+    return judge(offered === 'publickey' ? [] : [`it accepts ${offered}`], `it accepts ${offered}`)
   },
 }
 

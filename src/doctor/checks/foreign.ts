@@ -8,7 +8,7 @@ import { type Finding, fault, ok, warning } from '../check.ts'
 /** Checks that programs of the architecture run, by running one. */
 export async function checkForeign(arch: Arch): Promise<Finding> {
   const found = await foreignFault(arch)
-  if (found === undefined) return ok(`a program of ${arch} runs, emulated`)
+  if (found === undefined) return ok(`programs of ${arch} run, emulated`)
   return fault(found, foreignAdvice(arch))
 }
 

@@ -14,7 +14,7 @@ export function checkSystem(): Finding {
   const found = `${process.platform} ${release()} on ${process.arch}`
   if (process.platform !== 'linux') return fault(found, 'build on Linux: Debian 12 or Ubuntu 24.04.')
   if (process.arch === 'x64' || process.arch === 'arm64') return ok(found)
-  return warning(found, 'this architecture was never tried.')
+  return warning(found, 'this architecture has not been tested.')
 }
 
 /** Oldest supported Node.js. */
@@ -22,7 +22,7 @@ const minimumNode = '18.19'
 
 export function checkNode(version: string): Finding {
   if (isAtLeast(version, minimumNode)) return ok(version)
-  return fault(`${version}, needed is ${minimumNode} or newer`, 'run ./setup.sh, or install a newer one.')
+  return fault(`${version}, ${minimumNode} or newer is needed`, 'run ./setup.sh, or install a newer one.')
 }
 
 export async function checkMemory(neededMiB: number): Promise<Finding> {
@@ -30,7 +30,7 @@ export async function checkMemory(neededMiB: number): Promise<Finding> {
   const availableMiB = Math.floor(Number(/^MemAvailable:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) / 1024)
   const found = `${availableMiB} MiB available`
   if (availableMiB >= neededMiB) return ok(found)
-  return warning(`${found}, ${neededMiB} MiB wanted`, 'end other programs, or lower machine.memoryMiB.')
+  return warning(`${found}, ${neededMiB} MiB needed`, 'close other programs, or lower machine.memoryMiB.')
 }
 
 /** OpenSSH and newuidmap look up the user who runs them, and refuse one that has only a number. */
@@ -64,13 +64,13 @@ export async function checkNamespaces(signal: AbortSignal | undefined): Promise<
     timeout: 10_000,
     ...(signal === undefined ? {} : { cancelSignal: signal }),
   })
-  if (!result.failed) return ok(`${username} may make them`)
+  if (!result.failed) return ok(`${username} can create them`)
   const restricted = await readFile('/proc/sys/kernel/apparmor_restrict_unprivileged_userns', 'utf8').then(
     (text) => text.trim() === '1',
     () => false,
   )
   return fault(
-    `${username} may not make one: ${result.stderr.trim() || result.shortMessage}`,
+    `${username} cannot create one: ${result.stderr.trim() || result.shortMessage}`,
     restricted
       ? 'AppArmor forbids it (Ubuntu 24.04): sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0, or build as root.'
       : 'sudo sysctl kernel.unprivileged_userns_clone=1 user.max_user_namespaces=15000, or build as root.',
@@ -87,6 +87,6 @@ export async function checkAccelerator(arch: Arch, cacheDir: string, input: Host
   })
   if (input.forceAccelerator !== undefined) return ok(`${accelerator} (${cpu}), ${reason}`)
   if (accelerator === 'kvm') return ok(reason)
-  if (!proven) return warning(reason, 'it will be proved at the first build.')
-  return warning(`tcg (${cpu}): ${reason}`, 'guests are emulated: the same images, much later.')
+  if (!proven) return warning(reason, 'the first build will test it.')
+  return warning(`tcg (${cpu}): ${reason}`, 'guests are emulated: the same images, but much slower.')
 }

@@ -14,7 +14,10 @@ export async function checkWritable(folder: string): Promise<Finding> {
   const existing = await nearestExisting(folder)
   const isWritable = await canAccess(existing, constants.W_OK | constants.X_OK)
   if (isWritable) return ok(folder)
-  return fault(`${existing} is not writable for ${findAccount().text}`, 'give it to the user who builds.')
+  return fault(
+    `${existing} is not writable for ${findAccount().text}`,
+    'make it writable for the user who builds.',
+  )
 }
 
 /** Checks the folder for temporary files. */
@@ -33,7 +36,7 @@ export function checkPath(path: string): Finding {
   if (!path.includes('{{')) return ok(path)
   const error = new PipelineError({
     code: 'path-braces',
-    message: `the path ${path} has {{ in it, which Packer takes for a template`,
+    message: `the path ${path} has {{ in it, which Packer reads as a template`,
     hint: 'use a folder without it.',
     exitCode: exitCodes.badInput,
   })
@@ -66,12 +69,12 @@ export async function checkSpace(
   const shortage = describeShortage(folder, ahead)
   if (shortage === undefined) return ok(found)
   const text = `${found}, ${gibibytes(ahead.peakBytes)} needed`
-  const advice = 'free some there, or build on another filesystem.'
+  const advice = 'free some space there, or build on another filesystem.'
   if (ahead.freeBytes >= ahead.peakBytes) return warning(text, advice, shortage)
   const error = new PipelineError({
     code: 'no-space',
     message: shortage,
-    hint: 'make room, remove layers with: npm run image -- store prune, or give another folder with --out.',
+    hint: 'free some space, remove layers with: npm run image -- store prune, or give another folder with --out.',
     exitCode: exitCodes.hostNotFit,
     details: { freeBytes: ahead.freeBytes, neededBytes: ahead.peakBytes },
   })

@@ -155,7 +155,7 @@ async function bootstrapFull(
   return new PipelineError({
     code: 'disk-full',
     message: `the disk that holds ${folder} is full: layer 0 could not be made`,
-    hint: `make room there${elsewhere}, and run the build again: downloaded packages are kept.`,
+    hint: `free some space there${elsewhere}, and run the build again: downloaded packages are kept.`,
     details,
   })
 }

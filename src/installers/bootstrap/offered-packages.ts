@@ -126,7 +126,7 @@ async function findListed(
     return await listPackages(image, packages, { signal })
   } catch (error) {
     if (!(error instanceof PipelineError)) throw error
-    onNote(`cached packages are not used, because nothing proves them: ${error.message}`)
+    onNote(`cached packages are not used, because they cannot be verified: ${error.message}`)
     return new Map()
   }
 }

@@ -207,9 +207,7 @@ async function readInstalled(
       new Set(ofPackages.map(({ question }) => question)),
     )
     if (unknown.length > 0) {
-      onNote(
-        `debian-installer knows no question ${unknown.join(', ')}: what was answered there has no effect`,
-      )
+      onNote(`debian-installer has no question ${unknown.join(', ')}: the answer has no effect`)
     }
     const added = [...(await readPackages(files)).values()].map(({ name, version }) => ({ name, version }))
     return { packages: { added, removed: [], upgraded: [] }, layout }

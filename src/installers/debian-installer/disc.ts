@@ -149,7 +149,7 @@ function discUnsigned(url: string, why: string): PipelineError {
   return new PipelineError({
     code: 'disc-unsigned',
     message: `nothing proves that Debian made the disc ${url}: ${why}`,
-    hint: 'take a disc from https://cdimage.debian.org, with the SHA256SUMS and SHA256SUMS.sign next to it.',
+    hint: 'use a disc from https://cdimage.debian.org, with the SHA256SUMS and SHA256SUMS.sign next to it.',
     exitCode: exitCodes.hostNotFit,
     details: { url },
   })

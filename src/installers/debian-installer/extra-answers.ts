@@ -60,7 +60,7 @@ export function namedHosts(answers: readonly ExtraAnswer[]): readonly string[] {
 }
 
 function faultOf(owner: string, question: string, own: ReadonlySet<string>): string | undefined {
-  if (own.has(question)) return 'is answered by what the rest of the pipeline says'
+  if (own.has(question)) return 'is already answered by the rest of the pipeline'
   // The questions of other packages are not known here.
   if (owner !== 'd-i' || knownQuestions().has(question) || numbered.test(question)) return undefined
   const near = nearest(question, knownQuestions())

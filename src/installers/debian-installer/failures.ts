@@ -35,13 +35,12 @@ const halts: readonly Halt[] = [
     questions: /^preseed\/retrieve_error$/,
     code: 'installer-preseed-missing',
     message: () => 'debian-installer could not fetch its preseed',
-    hint: "Packer's HTTP server did not have it: look at packer-installer-debug.log beside the report.",
+    hint: "Packer's HTTP server did not have it: see packer-installer-debug.log beside the report.",
   },
   {
     questions: /^preseed\/load_error$/,
     code: 'installer-preseed-syntax',
-    message: () =>
-      'debian-installer could not read its preseed: a line of it is not in the language of debconf',
+    message: () => 'debian-installer could not read its preseed: a line of it is not valid debconf syntax',
     hint: 'check it with: debconf-set-selections --checkonly; it is http/preseed.cfg beside the report.',
   },
   {
@@ -49,19 +48,19 @@ const halts: readonly Halt[] = [
     code: 'installer-command-failed',
     message: ({ lines }) =>
       `a command of the preseed failed${quoteLast(lines, /^(in-target|log-output|preseed|finish-install|late|\(process)/)}`,
-    hint: 'the last lines below are what it said; the command is at the end of http/preseed.cfg beside the report.',
+    hint: 'its last lines are below; the command is at the end of http/preseed.cfg beside the report.',
   },
   {
     questions: /^netcfg\/|^ethdetect\//,
     code: 'installer-no-network',
-    message: () => 'debian-installer got no network: no card that it knows, or no answer by DHCP',
+    message: () => 'debian-installer got no network: no card that it supports, or no answer from DHCP',
     hint: "the machine's network is QEMU's own: look for its warnings in packer-installer-debug.log.",
   },
   {
     questions: /^localechooser\/|^debian-installer\/(locale|language|country)$/,
     code: 'installer-locale-unknown',
     message: () => 'debian-installer does not know the locale that it was given',
-    hint: 'change locale in pipeline.ts: its language and country must be ones that glibc knows together.',
+    hint: 'change locale in pipeline.ts: glibc must have a locale of that language and country.',
   },
   {
     questions: /^(keyboard-configuration|console-setup|console-keymaps-at)\//,
@@ -81,7 +80,7 @@ const halts: readonly Halt[] = [
     questions: /^mirror\//,
     sign: /mirror does not have any suite symlinks/,
     code: 'installer-mirror-unusable',
-    message: () => 'debian-installer cannot use the mirror: it is down, or no Debian mirror',
+    message: () => 'debian-installer cannot use the mirror: it is down, or not a Debian mirror',
     hint: 'check mirror.debian; what it answered is in installer-mirror.log beside the report.',
   },
   {
@@ -116,26 +115,26 @@ const halts: readonly Halt[] = [
     questions: /^retriever\/|^anna\//,
     code: 'installer-download-failed',
     message: () => 'debian-installer could not download its own packages',
-    hint: 'what the mirror answered is below; try again later, or use another mirror.',
+    hint: 'the answer of the mirror is below; try again later, or use another mirror.',
   },
   {
     questions: /^partman-target\/no_root$|^partman-auto\/(no_free_space|unusable_space|select_disk)/,
     code: 'installer-no-disk',
     message: () =>
-      'debian-installer has not partitioned the disk: it has none of that name, or the recipe does not fit',
+      'debian-installer did not partition the disk: there is no disk of that name, or the recipe does not fit',
     hint: 'check disk in pipeline.ts, and partman-auto/disk in http/preseed.cfg beside the report.',
   },
   {
     questions: /^partman/,
     code: 'installer-partitioning',
     message: () => 'debian-installer could not partition the disk',
-    hint: 'check disk in pipeline.ts; what partman said is below.',
+    hint: 'check disk in pipeline.ts; the output of partman is below.',
   },
   {
     questions: /^(base-installer|bootstrap-base|debootstrap)\//,
     code: 'installer-base-failed',
     message: () => 'debian-installer could not install the base system',
-    hint: 'what debootstrap said is below.',
+    hint: "debootstrap's output is below.",
   },
   {
     questions: /^(pkgsel|apt-setup)\/|^debian-installer\/main-menu\/item-failure$/,
@@ -149,13 +148,13 @@ const halts: readonly Halt[] = [
     questions: /^grub-installer\//,
     code: 'installer-boot-loader',
     message: () => 'debian-installer could not install the boot loader',
-    hint: 'what grub-installer said is below.',
+    hint: "grub-installer's output is below.",
   },
   {
     questions: /^debian-installer\/main-menu\/item-failure$/,
     code: 'installer-step-failed',
     message: ({ lines }) => `a step of debian-installer failed${quoteLast(lines, /Menu item|failed|error/i)}`,
-    hint: 'what it said is below.',
+    hint: 'its output is below.',
   },
 ]
 
@@ -182,7 +181,7 @@ export function installerBlocked(question: string, evidence: Evidence): Pipeline
 export function installerRecipeSkipped(line: string, evidence: Evidence): PipelineError {
   return installerError({
     code: 'installer-recipe-skipped',
-    message: `debian-installer partitions the disk as it likes, since the partitions do not fit: ${line}`,
+    message: `debian-installer chose its own partitions, because those of the pipeline do not fit: ${line}`,
     hint: 'raise disk.sizeMiB, or make the partitions smaller.',
     evidence,
   })
@@ -191,8 +190,8 @@ export function installerRecipeSkipped(line: string, evidence: Evidence): Pipeli
 export function installerStalled(seconds: number, evidence: Evidence): PipelineError {
   return installerError({
     code: 'installer-stalled',
-    message: `debian-installer has said nothing for ${seconds} s in its phase "${evidence.phase}"`,
-    hint: 'the machine hangs, or the mirror does; the last lines of both its logs are below.',
+    message: `debian-installer has printed nothing for ${seconds} s in its phase "${evidence.phase}"`,
+    hint: 'the machine or the mirror hangs; the last lines of both logs are below.',
     evidence,
   })
 }
@@ -203,7 +202,7 @@ export function installerVanished(isPowerOff: boolean, evidence: Evidence): Pipe
     message: isPowerOff
       ? `debian-installer powered the machine off in its phase "${evidence.phase}", before it had finished`
       : `QEMU ended during debian-installer's phase "${evidence.phase}"`,
-    hint: 'the last lines of both its logs are below.',
+    hint: 'the last lines of both logs are below.',
     evidence,
   })
 }
@@ -216,7 +215,7 @@ export function installerDiskDiffers(differences: readonly string[], log: string
       'the disk from debian-installer is not what was asked for:',
       ...differences.map((line) => `  ${line}`),
     ].join('\n'),
-    hint: `what partman said is in ${log}`,
+    hint: `partman's output is in ${log}`,
     details: { differences, log },
   })
 }

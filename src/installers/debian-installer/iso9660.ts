@@ -89,6 +89,6 @@ async function readExtent(
 
 async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
   const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, position)
-  if (bytesRead !== length) throw new Error('the image is cut short')
+  if (bytesRead !== length) throw new Error('the image is truncated')
   return buffer
 }

@@ -139,12 +139,12 @@ async function requestWithin(target: Target, options: StreamedRequest): Promise<
     const next = URL.canParse(location, url) ? new URL(location, url) : undefined
     if (next === undefined || !target.mayLeadTo(next)) {
       throw new Error(
-        `it leads to ${next?.href ?? location}, which is not below it; name that mirror instead`,
+        `it redirects to ${next?.href ?? location}, which is not below it; name that mirror instead`,
       )
     }
     url = next.href
   }
-  throw new Error(`it leads on and on, at last to ${url}`)
+  throw new Error(`it redirects too often, last to ${url}`)
 }
 
 interface Target {

@@ -172,7 +172,7 @@ function noNetboot({ image }: NetbootRequest): PipelineError {
   return new PipelineError({
     code: 'installer-no-netboot',
     message: `there is no kernel to boot debian-installer with: neither the package ${name} here, nor netboot images or that package on ${image.mirror.debian}`,
-    hint: `apt-get install ${name} where this host's Debian has it, use another mirror, or name a netinst medium in debianInstaller.iso.`,
+    hint: `apt-get install ${name} where this host's Debian has it, use another mirror, or name a netinst disc in debianInstaller.iso.`,
     exitCode: exitCodes.hostNotFit,
     details: { package: name, mirror: image.mirror.debian },
   })

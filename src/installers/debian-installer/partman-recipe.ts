@@ -31,7 +31,7 @@ export function recipeEntries(disk: Disk): readonly string[] {
   // partman makes primary partitions first, regardless of their order.
   const primaries = disk.partitions.map((partition) => partition.primary)
   if (primaries.lastIndexOf(true) > primaries.indexOf(false) && primaries.includes(false)) {
-    throw diskFault('a primary partition stands after a logical one, and partman would change their order')
+    throw diskFault('a primary partition comes after a logical one, and partman would change their order')
   }
   return disk.partitions.map((partition) => {
     const units = unitsOf(partition)
@@ -44,7 +44,7 @@ export function recipeEntries(disk: Disk): readonly string[] {
 export function requirePartmanNumbers(disk: Disk): void {
   const hint = 'make layer 0 with: --installer bootstrap.'
   if (disk.table === 'gpt')
-    throw diskFault('it numbers the partitions of a GPT in a row, and not from 5', hint)
+    throw diskFault('it numbers the partitions of a GPT consecutively, and not from 5', hint)
   if (espOf(disk) !== undefined)
     throw diskFault(
       `it numbers all primary partitions before the others, and leaves ${espMount} no number but 2`,

@@ -5,7 +5,7 @@ import { exitCodes, PipelineError } from '../../errors.ts'
 /** debconf's language has no quoting: a value is the rest of its line, and a backslash at its end continues it. */
 export function checkValue(found: unknown): string {
   if (typeof found === 'boolean') return String(found)
-  if (typeof found !== 'string') throw unfit(found, 'is not a text')
+  if (typeof found !== 'string') throw unfit(found, 'is not a string')
   if (found === '') throw unfit(found, 'is empty')
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
   if (/[\u0000-\u001f\u007f]/.test(found)) throw unfit(found, 'has a newline or another control character')

@@ -65,7 +65,7 @@ function newestModules(names: readonly string[], modules: string, arch: string):
 
 /** The alternatives to a mirror without udebs. */
 export const udebAdvice =
-  'use a mirror that serves .udeb files, name a suite that has them in mirror.udebs, boot a netinst medium by debianInstaller.iso, or install with: --installer bootstrap, which needs none.'
+  'use a mirror that serves .udeb files, name a suite that has them in mirror.udebs, boot a netinst disc with debianInstaller.iso, or install with: --installer bootstrap, which needs none.'
 
 /** Whether installing an image takes udebs from its mirror: a disc brings its own. */
 export function needsUdebs(image: Pick<ResolvedImage, 'installer' | 'debianInstaller'>): boolean {

@@ -52,11 +52,7 @@ function requireLayout({ disk: wanted }: Wanted, disk: DiskFiles): Layout {
   }
   if (wanted.table === 'gpt') {
     const hint = 'leave out the variants with such a disk, or make their layer 0 with: --installer bootstrap.'
-    throw unfitLayout(
-      disk,
-      [...faults, 'disk.table is gpt, and an image with an MBR is all that can be read'],
-      hint,
-    )
+    throw unfitLayout(disk, [...faults, 'disk.table is gpt, but only an image with an MBR can be used'], hint)
   }
   if (disk.table !== 'dos') {
     const table = disk.table === 'none' ? 'no partition table' : `a partition table of the kind ${disk.table}`
@@ -127,9 +123,7 @@ function faultsOfPackages({ debianArch }: Wanted, packages: ReadonlyMap<string, 
   const broken = [...packages.values()].filter(({ status }) => status !== 'installed')
   const missing = neededToEnter.filter((name) => !packages.has(name))
   return [
-    ...(dpkg.architecture === debianArch
-      ? []
-      : [`it is made for ${dpkg.architecture}, and not ${debianArch}`]),
+    ...(dpkg.architecture === debianArch ? [] : [`it is made for ${dpkg.architecture}, not ${debianArch}`]),
     ...(missing.length === 0 ? [] : [`it lacks ${missing.join(', ')}, without which no stage can run in it`]),
     ...broken.slice(0, 5).map(({ name, status }) => `its package ${name} is ${status}`),
   ]

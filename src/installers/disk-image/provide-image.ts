@@ -86,7 +86,7 @@ async function requireSmall(location: string, maximumBytes: number): Promise<Sta
 function tooLarge(location: string, sizeBytes: number, maximumBytes: number): PipelineError {
   return new PipelineError({
     code: 'base-image-layout',
-    message: `the disk image ${location} does not fit disk in pipeline.ts: the file has ${formatBytes(sizeBytes)}, where ${formatBytes(maximumBytes)} are the most`,
+    message: `the disk image ${location} does not fit disk in pipeline.ts: the file has ${formatBytes(sizeBytes)}; the limit is ${formatBytes(maximumBytes)}`,
     hint: 'give another image, or a larger disk.sizeMiB.',
     exitCode: exitCodes.badInput,
     details: { location, sizeBytes, maximumBytes },

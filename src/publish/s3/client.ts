@@ -101,7 +101,9 @@ function hintFor(code: string, { headers }: Exchanged): string {
   const region = headers['x-amz-bucket-region']
   if (typeof region === 'string' && /^[a-z0-9-]{1,40}$/.test(region))
     return `the bucket may be in another region: --region ${region}`
-  return hints[code] ?? 'the words are those of the object store: docs/publish.md says what it has to permit.'
+  return (
+    hints[code] ?? 'the message comes from the object store: docs/publish.md lists what it has to permit.'
+  )
 }
 
 const hints: Readonly<Record<string, string>> = {

@@ -110,7 +110,7 @@ async function putInParts(object: StoredObject): Promise<void> {
   if ((await compare(call, key, file, signal)) !== 'the same')
     throw new PipelineError({
       code: 'object-store-refused',
-      message: `the object store took ${key}, and does not have it as it was sent`,
+      message: `the object store accepted ${key}, but does not have it as it was sent`,
       hint: 'it has to keep the size and the metadata of objects (x-amz-meta-sha256).',
       exitCode: exitCodes.hostNotFit,
     })
@@ -173,7 +173,7 @@ function understood<Answer>(key: string, read: () => Answer): Answer {
     throw new PipelineError({
       code: 'object-store-refused',
       message: `the object store answers in another format than S3 when it is asked about parts of ${key}`,
-      hint: 'is --endpoint the address of an object store, and not of a page in front of it?',
+      hint: 'check that --endpoint is the address of an object store, not of a page in front of it.',
       exitCode: exitCodes.hostNotFit,
       cause,
     })
@@ -218,7 +218,7 @@ async function sendParts({ key, file, call, onBytes, signal }: StoredObject, upl
     throw new PipelineError({
       code: 'object-store-refused',
       message: `the object store answers part ${number} of ${key} without an ETag`,
-      hint: 'does a proxy between here and there remove it?',
+      hint: 'check whether a proxy on the way removes it.',
       exitCode: exitCodes.hostNotFit,
     })
   }

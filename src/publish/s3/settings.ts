@@ -42,7 +42,7 @@ export async function readBucketSettings(request: BucketRequest): Promise<Bucket
   const parts = path.split('/').filter((part) => part !== '')
   if (bucket === undefined || !parts.every((part) => keyPart.test(part)))
     throw usage(
-      `--to is no bucket with a prefix: ${redactUrl(url)}`,
+      `--to is not a bucket with a prefix: ${redactUrl(url)}`,
       'write it as s3://bucket/systemvm, with letters, digits, dots and dashes.',
     )
   const profile = await readProfile(environment)
@@ -54,7 +54,7 @@ export async function readBucketSettings(request: BucketRequest): Promise<Bucket
     profile.region ||
     'us-east-1'
   if (!/^[a-z0-9-]{1,40}$/.test(region))
-    throw usage(`this is no region: ${JSON.stringify(region)}`, 'e.g. --region eu-central-1')
+    throw usage(`this is not a region: ${JSON.stringify(region)}`, 'e.g. --region eu-central-1')
   const endpoint =
     request.endpoint ||
     environment.AWS_ENDPOINT_URL_S3 ||
@@ -122,7 +122,7 @@ function requireEndpoint(text: string): URL {
     url.search === ''
   if (isPlain) return url
   throw usage(
-    `this is no address of an object store: ${redactUrl(text)}`,
+    `this is not the address of an object store: ${redactUrl(text)}`,
     'e.g. --endpoint https://s3.example.org, with neither a login nor a path: the bucket is in --to.',
   )
 }

@@ -210,12 +210,12 @@ describe('so is', () => {
     [
       'an assignment that is none',
       ['plan', '--set', 'hostname'],
-      ['--set wants path=value, found "hostname"'],
+      ['--set needs path=value, found "hostname"'],
     ],
     [
       'a missing file of values',
       ['plan', '--config', 'none.yaml'],
-      ['cannot read the configuration file none.yaml: it is not there (ENOENT)'],
+      ['cannot read the configuration file none.yaml: it does not exist (ENOENT)'],
     ],
     [
       'a file of values that is no YAML',
@@ -244,7 +244,7 @@ describe.concurrent('plan', () => {
     expect(lines.at(-2)).toBe(
       'room: 8.0 GiB must be free: layers unknown, kvm unknown, a flat disk unknown while images are made',
     )
-    expect(lines.at(-1)).toMatch(/^output: .*; [\d.]+ [GT]iB are free there, layers take 0 B$/)
+    expect(lines.at(-1)).toMatch(/^output: .*; [\d.]+ [GT]iB free there, layers take 0 B$/)
     expect(snapshot()).toEqual([])
   })
 
@@ -292,7 +292,7 @@ describe('a plan', () => {
     expect((await plan('hyperv', 'bookworm-x86_64')).exitCode).toBe(0)
     const refused = await plan('kvm,hyperv', 'bookworm-aarch64')
     expect(refused.exitCode).toBe(2)
-    expect(refused.stderr).toContain('there is no hyperv on aarch64, and so none of bookworm-aarch64')
+    expect(refused.stderr).toContain('hyperv cannot be made for aarch64, and so not for bookworm-aarch64')
   })
 
   it('takes values from files and --set', async () => {
@@ -426,7 +426,7 @@ describe('store', () => {
 
   it.each([
     ['sound', 'disk', 0, ''],
-    ['flipped', 'dosk', 4, 'its disk is not what its digest says'],
+    ['flipped', 'dosk', 4, 'its disk does not match its digest'],
     ['cut short', 'd', 4, 'its disk has 1 bytes instead of 4'],
     ['missing', undefined, 4, 'its disk is missing'],
   ])('verify finds a disk that is %s', async (_case, disk, exitCode, fault) => {
@@ -585,7 +585,7 @@ describe.skipIf(!isFit || !hasSpace)(
       const before = readFileSync(path('out', 'lock'), 'utf8')
       const { exitCode, stdout, stderr } = await build()
       expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: '' })
-      expect(stderr).toContain(`another build works in ${path('out')}: process ${process.pid}, run the-first`)
+      expect(stderr).toContain(`another build is using ${path('out')}: process ${process.pid}, run the-first`)
       expect(readFileSync(path('out', 'lock'), 'utf8')).toBe(before)
       await lock.release()
     })

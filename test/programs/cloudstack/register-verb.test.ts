@@ -121,7 +121,7 @@ describe('a user image', () => {
     })
     cloud.statusOf = () => ({ isready: false, status: '1% Downloaded' })
     await expect(waitUntilReady(call, id, request(), { timeoutMs: 20, pauseMs: 5 })).rejects.toThrow(
-      /is not ready: not in time; east: 1% Downloaded, west & south: 1% Downloaded/,
+      /is not ready: it took too long; east: 1% Downloaded, west & south: 1% Downloaded/,
     )
   })
 })
@@ -224,18 +224,18 @@ describe('register', () => {
       { CLOUDSTACK_API_URL: 'http://me:planted@127.0.0.1/' },
       [],
       2,
-      /no address of CloudStack’s API/,
+      /not the address of CloudStack’s API/,
     ],
     [
       'a login without a user',
       { CLOUDSTACK_API_URL: 'http://:planted@127.0.0.1/' },
       [],
       2,
-      /no address of CloudStack’s API/,
+      /not the address of CloudStack’s API/,
     ],
-    ['a login in --from', {}, ['--from', 'https://:planted@mirror.example.org'], 2, /--from is no address/],
+    ['a login in --from', {}, ['--from', 'https://:planted@mirror.example.org'], 2, /--from is not a URL/],
     ['an unknown zone', {}, ['--zone', 'north'], 2, /no zone "north"[\s\S]*east, west & south/],
-    ['an unknown OS type', {}, ['--os-type', 'Debian 99'], 2, /knows no OS type "Debian 99"/],
+    ['an unknown OS type', {}, ['--os-type', 'Debian 99'], 2, /has no OS type "Debian 99"/],
   ])('says what is wrong: %s', async (_what, environment, words, expected, said) => {
     await writeRelease(path('release'), { name: 'debian-cloud' })
     for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value)

@@ -164,7 +164,7 @@ describeWith(['gpg', 'gpgv', 'xz'], 'a package set', () => {
       },
       'is not a file',
     ],
-    ['a list that is none', () => writeFileSync(`${set()}/${setFile}`, '{"version":1}'), 'is no list'],
+    ['a list that is none', () => writeFileSync(`${set()}/${setFile}`, '{"version":1}'), 'is not the list'],
     [
       'names that lead out of it',
       () =>
@@ -177,7 +177,7 @@ describeWith(['gpg', 'gpgv', 'xz'], 'a package set', () => {
             packages: packagesOf(),
           }).replaceAll('"nano"', '"../nano"'),
         ),
-      'is no list',
+      'is not the list',
     ],
     [
       'a package that is listed twice',
@@ -263,7 +263,7 @@ describeWith(['gpg', 'gpgv', 'xz'], 'a package set', () => {
       '--refresh',
     ]
     const { exitCode, stderr } = await systemvmImage(words, 120)
-    expect([exitCode, stderr]).toEqual([2, expect.stringContaining('no archive is asked')])
+    expect([exitCode, stderr]).toEqual([2, expect.stringContaining('uses no archive')])
   })
 })
 

@@ -288,7 +288,7 @@ size=16384, uuid=1C5E4D0A-7B1F-4E6C-9A3D-0F2B8E7C6D51, name=system
     })
     const never = async () => undefined
     await expect(inDisk(path('two.ova'), 'ova', never)).rejects.toThrow('2 disks in it instead of one')
-    await expect(inDisk(path('disk.vmdk'), 'ova', never)).rejects.toThrow('begin like the ova')
+    await expect(inDisk(path('disk.vmdk'), 'ova', never)).rejects.toThrow('its name says ova')
     truncateSync(path('one.ova'), 40_000)
     await expect(inDisk(path('one.ova'), 'ova', never)).rejects.toMatchObject({ code: 'disk-unreadable' })
   })
@@ -340,7 +340,7 @@ size=16384, uuid=1C5E4D0A-7B1F-4E6C-9A3D-0F2B8E7C6D51, name=system
     const never = async () => undefined
     execFileSync('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', path('disk.raw'), path('disk.qcow2')])
     truncateSync(path('disk.qcow2'), 1_000_000)
-    await expect(inDisk(path('disk.qcow2'), 'qcow2', never)).rejects.toThrow('damaged or cut short')
+    await expect(inDisk(path('disk.qcow2'), 'qcow2', never)).rejects.toThrow('damaged or truncated')
     writeFileSync(path('noise'), Buffer.alloc(1 << 20, 7))
     await expect(inDisk(path('noise'), 'raw', never)).rejects.toThrow(
       'neither a partition table nor a filesystem',

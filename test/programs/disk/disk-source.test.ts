@@ -63,14 +63,14 @@ describeWith(['qemu-img', 'tar'], 'the disk in a file', () => {
   it('in an OVA that is cut short is refused by all', async () => {
     const file = makeOva('a.ova', 'a.vmdk')
     writeFileSync(file, readFileSync(file).subarray(0, 40_000))
-    await expect(locateDisk(file)).rejects.toThrow('cut short')
-    await expect(inspectImageFile(file, { format: 'ova', signal: never })).rejects.toThrow('cut short')
+    await expect(locateDisk(file)).rejects.toThrow('truncated')
+    await expect(inspectImageFile(file, { format: 'ova', signal: never })).rejects.toThrow('truncated')
   })
 
   it('is in a format that only QEMU knows', async () => {
     const file = make('disk', 'vdi')
     expect(await inspectImageFile(file, { signal: never })).toMatchObject({ format: 'vdi', sizeBytes })
-    await expect(locateDisk(file)).rejects.toThrow('in the format vdi, which is not read here')
+    await expect(locateDisk(file)).rejects.toThrow('in the format vdi, which this program does not read')
   })
 
   it.each(Object.entries(foreignFormats))(
@@ -85,7 +85,7 @@ describeWith(['qemu-img', 'tar'], 'the disk in a file', () => {
         ])
           await expect(ask(), name).rejects.toMatchObject({
             code: 'disk-unreadable',
-            message: `cannot read the disk ${file}: it is in the format ${driver}, which is not read here`,
+            message: `cannot read the disk ${file}: it is in the format ${driver}, which this program does not read`,
             hint: `if you trust it, convert it first: qemu-img convert -O qcow2 ${quote(file)} copy.qcow2`,
           })
       }
@@ -95,7 +95,7 @@ describeWith(['qemu-img', 'tar'], 'the disk in a file', () => {
   it('is refused with what it begins like, under the name of another format', async () => {
     const file = make('disk', 'qcow2')
     await expect(locateDisk(file, { format: 'vhdx' })).rejects.toMatchObject({
-      message: `cannot read the disk ${file}: it does not begin like the vhdx that its name says, but like qcow2`,
+      message: `cannot read the disk ${file}: its name says vhdx, but it begins like qcow2`,
     })
     const foreign = make('vdi.qcow2', 'vdi')
     await expect(inspectImageFile(foreign, { format: 'qcow2', signal: never })).rejects.toThrow(
@@ -103,7 +103,7 @@ describeWith(['qemu-img', 'tar'], 'the disk in a file', () => {
     )
     writeFileSync(path('text.qcow2'), 'once upon a time')
     await expect(locateDisk(path('text.qcow2'), { format: 'qcow2' })).rejects.toThrow(
-      'like none that is read',
+      'like no format that this program reads',
     )
   })
 
@@ -118,7 +118,7 @@ describeWith(['qemu-img', 'tar'], 'the disk in a file', () => {
 
   it.each([
     ['a folder', 'it is a folder'],
-    ['none', 'it is not there'],
+    ['none', 'it does not exist'],
   ])('is not looked for in %s', async (name, said) => {
     mkdirSync(path('a folder'))
     await expect(locateDisk(path(name))).rejects.toThrow(said)

@@ -121,7 +121,7 @@ describe('a tar archive', () => {
   it.each<[what: string, blocks: readonly Buffer[], said: string]>([
     ['a changed header', [damaged, content('hello')], 'there is no header at byte 0'],
     ['something behind a file', [header({}), content('hello'), content('noise')], 'no header at byte 1024'],
-    ['a file that is cut short', [header({}), Buffer.from('hell')], 'cut short: a ends 1 bytes beyond'],
+    ['a file that is cut short', [header({}), Buffer.from('hell')], 'truncated: a ends 1 bytes beyond'],
     ['a header that is cut short', [header({}), content('hello'), Buffer.alloc(9)], 'it ends at byte 1033'],
     ['a size of other characters', [header({ size: '5x' }), content('hello')], 'a has no size'],
     ['no size', [header({ size: '' }), content('hello')], 'a has no size'],
@@ -137,7 +137,7 @@ describe('a tar archive', () => {
       [paxHeader(pax('GNU.sparse.major', '1')), header({}), content('hello')],
       'a sparse file',
     ],
-    ['a link to nothing', [header({ kind: '1' })], 'a link to , which is not there'],
+    ['a link to nothing', [header({ kind: '1' })], 'a link to , which does not exist'],
     ['a part of a larger archive', [header({ kind: 'M' }), content('hello')], 'a is of the kind "M"'],
     ['a damaged pax header', [header({ kind: 'x' }), content('hello'), header({})], 'damaged pax header'],
     [

@@ -30,7 +30,7 @@ describeWith(['bzip2'], 'an archive without the size of its content', () => {
     await expect(unpack(10)).rejects.toMatchObject({
       code: 'no-space',
       exitCode: 3,
-      message: `there is no room in ${path('work')} for the unpacked ${path('disk.raw.bz2')}: it takes more than 9 MiB, which is as much as it may fill`,
+      message: `there is no room in ${path('work')} for the unpacked ${path('disk.raw.bz2')}: it needs more than 9 MiB, the most that it may fill`,
     })
     expect(readdirSync(path('work'))).toEqual(['disk.raw'])
   })

@@ -44,7 +44,7 @@ describeWith(['gzip', 'xz', 'zstd', 'bzip2', 'unzip', 'python3'], 'an archive', 
       expect(readFileSync(unpacked)).toHaveLength(2000)
       truncateSync(path(name), 60)
       await expect(unpackArchive(path(name), path('work'), signal)).rejects.toMatchObject({
-        message: `cannot unpack ${path(name)}: it is damaged or cut short`,
+        message: `cannot unpack ${path(name)}: it is damaged or truncated`,
       })
     },
   )
@@ -66,7 +66,7 @@ describeWith(['gzip', 'xz', 'zstd', 'bzip2', 'unzip', 'python3'], 'an archive', 
       code: 'no-space',
       exitCode: 3,
       message: expect.stringMatching(
-        /^there is no room in .*work for the unpacked x\.xz: it takes 1099511627776 MiB, \d+ MiB are free$/,
+        /^there is no room in .*work for the unpacked x\.xz: it needs 1099511627776 MiB, \d+ MiB are free$/,
       ),
       hint: expect.stringContaining('TMPDIR'),
     })
@@ -87,7 +87,7 @@ describeWith(['gzip', 'xz', 'zstd', 'bzip2', 'unzip', 'python3'], 'an archive', 
     ['xz', /Unexpected end of input/],
     ['zst', /Read error .* premature end|premature end/],
     ['bz2', /^cannot unpack .*: l?bzip2: /],
-    ['zip', /it is damaged or cut short/],
+    ['zip', /it is damaged or truncated/],
   ] as const)('says why it cannot be unpacked, in one line: %s', async (ending, why) => {
     const archive = pack(ending, 5_000_000)
     truncateSync(archive, readFileSync(archive).length - 20)

@@ -140,7 +140,7 @@ describe('the mirrors', () => {
     respond = (answer) => answer.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('a release'))
     const report = await diagnose({ ...input, images })
     const said = report.checks.filter(({ status }) => status === 'fault').map(({ found }) => found)
-    expect(said.join('\n')).toContain('with the encoding "gzip", which was not asked for')
+    expect(said.join('\n')).toContain('with the encoding "gzip", which was not requested')
   })
 })
 

@@ -119,7 +119,7 @@ describeWith(['gpg', 'gpgv'], "Debian 12's package of Packer", () => {
       expect.stringMatching(/^apt-get install -y --no-install-recommends \/.*\/packer_1\.6\.6_amd64\.deb$/),
     ])
     expect(lines.filter((line) => line.includes('bookworm'))).toEqual([
-      `this release has no packer: installing bookworm's from ${source.mirror}, proved by Debian's signature`,
+      `this release has no packer: installing bookworm's from ${source.mirror}, verified with Debian's signature`,
     ])
   })
 
@@ -171,7 +171,7 @@ it('setting up ends when every program is there', async () => {
     done`,
   )
   await setUpHost({ path: inFolder('bin'), keyring: inFolder('calls') }, optionsFor())
-  expect(lines.at(-1)).toBe('every program is there now')
+  expect(lines.at(-1)).toBe('every program is installed now')
 })
 
 describe('a Packer that has no QEMU builder of its own', () => {
@@ -201,7 +201,7 @@ describe('a Packer that has no QEMU builder of its own', () => {
     expect(calls()).toContain(install)
     expect(calls().filter((call) => call.startsWith('sudo'))).toEqual([])
     expect(lines).toContain(`"${install}" installs packer-plugin-qemu`)
-    expect(lines.at(-1)).toBe('every program is there now')
+    expect(lines.at(-1)).toBe('every program is installed now')
   })
 
   it('is left alone unless that was confirmed', async () => {

@@ -176,7 +176,7 @@ describe('setting up the host', () => {
 
   it('does nothing and says so when nothing is missing', async () => {
     await installHostPackages([], { ...options, path: folder })
-    expect(lines).toEqual(['every package is there: nothing to install'])
+    expect(lines).toEqual(['every package is installed: nothing to do'])
     expect(calls()).toEqual([])
   })
 

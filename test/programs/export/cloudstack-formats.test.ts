@@ -88,7 +88,7 @@ describe('the canonical names', () => {
     const labeled = { suite: 'trixie', arch: 'x86_64', label: 'trixie' } as const
     const verification = { contract: 'cloudstack' } as const
     await expect(sampleImage(path(), { variants: [labeled], verification })).rejects.toThrow(
-      'variants: must have one of x86_64 without a label: CloudStack looks for no other',
+      'variants: must have one for x86_64 without a label, the only one that CloudStack looks for',
     )
     // Nobody registers another appliance.
     await sampleImage(path(), { variants: [labeled] })

@@ -86,7 +86,7 @@ describe('options of an export', () => {
     [
       'a hardware version that no ESXi has',
       ['--set', 'formats.vmware.hardwareVersion=99'],
-      'formats.vmware.hardwareVersion: must be one that an ESXi has',
+      'formats.vmware.hardwareVersion: must be one that some ESXi has',
       'found 99 (--set formats.vmware.hardwareVersion)',
     ],
   ])('that give %s are refused', async (_case, words, ...said) => {
@@ -125,7 +125,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
   it('refuses a disk that is cut short, and writes nothing', async () => {
     const disk = makeDisk()
     truncateSync(disk, 300)
-    await expectRefusal(exportFrom(disk), 2, disk, 'damaged or cut short', 'errors were found')
+    await expectRefusal(exportFrom(disk), 2, disk, 'damaged or truncated', 'errors were found')
     expect(left()).toEqual([])
   })
 
@@ -133,7 +133,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     const base = makeDisk('252M', 'base.qcow2')
     qemu('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', base, '-F', 'qcow2', path('disk.qcow2'))
     truncateSync(base, 300)
-    await expectRefusal(exportFrom(path('disk.qcow2'), chained), 2, base, 'damaged or cut short')
+    await expectRefusal(exportFrom(path('disk.qcow2'), chained), 2, base, 'damaged or truncated')
   })
 
   it('refuses one that stands on nothing', async () => {
@@ -155,7 +155,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     await expectRefusal(
       exportFrom(path('none')),
       2,
-      `cannot read the disk ${path('none')}: it is not there (ENOENT)`,
+      `cannot read the disk ${path('none')}: it does not exist (ENOENT)`,
     )
     expect(left()).toEqual([])
   })
@@ -238,7 +238,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     await expectRefusal(
       exportFrom(disk, ...words),
       3,
-      `another export works in ${path('out')}: process`,
+      `another export is using ${path('out')}: process`,
       '--wait',
     )
     expect(left()).toEqual(['.systemvm-image.lock'])
@@ -289,7 +289,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
 
   it('asks of a raw disk that it does not pretend to be another', async () => {
     renameSync(makeDisk(), path('disk.raw'))
-    await expectRefusal(exportFrom(path('disk.raw')), 2, 'is raw by its name, and begins like a qcow2')
+    await expectRefusal(exportFrom(path('disk.raw')), 2, 'says raw, but it begins like a qcow2')
   })
 
   it.each([
@@ -314,7 +314,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     qemu('python3', '-c', zip, path('two.zip'), disk, `${disk}.bz2`)
     await expectRefusal(exportFrom(path('two.zip')), 2, 'it has 2 files in it instead of one disk')
     truncateSync(path('two.zip'), 1000)
-    await expectRefusal(exportFrom(path('two.zip')), 2, 'damaged or cut short')
+    await expectRefusal(exportFrom(path('two.zip')), 2, 'damaged or truncated')
     expect(left()).toEqual([])
   })
 
@@ -357,7 +357,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     const disk = makeDisk()
     const full = 'for last; do :; done; : >"$last"; echo "qemu-img: No space left on device" >&2; exit 1'
     fake('qemu-img', `case $1 in convert) ${full} ;; esac\nexec "$real" "$@"`)
-    await expectRefusal(exportFrom(disk), 1, 'its disk is full', 'make room there')
+    await expectRefusal(exportFrom(disk), 1, 'its disk is full', 'free some space there')
     expect(left()).toEqual([])
   })
 

@@ -61,7 +61,12 @@ describe('a file that is written as a whole', () => {
   })
 
   it.each([
-    ['ENOSPC: no space left on device, write', 'ENOSPC', 'its disk is full', /^make room there and run/],
+    [
+      'ENOSPC: no space left on device, write',
+      'ENOSPC',
+      'its disk is full',
+      /^free some space there and run/,
+    ],
     ['Command failed with exit code 1', undefined, 'Command failed with exit code 1', /^fix that and run/],
   ])('leaves what was there when it fails: %s', async (message, code, said, hint) => {
     writeFileSync(path('image'), 'before')

@@ -30,7 +30,7 @@ describe('a lock', () => {
     expect(refused).toBeInstanceOf(PipelineError)
     expect(refused).toMatchObject({ code: 'locked', exitCode: exitCodes.hostNotFit, details: { pid } })
     expect((refused as PipelineError).message).toMatch(
-      new RegExp(`^another build works in ${path()}: process ${pid}, run worker-${pid}, since 2\\S+Z$`),
+      new RegExp(`^another build is using ${path()}: process ${pid}, run worker-${pid}, since 2\\S+Z$`),
     )
     expect((refused as PipelineError).hint).toContain('--out')
   })

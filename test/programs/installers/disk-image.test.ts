@@ -166,7 +166,7 @@ describeWith(tools, 'a disk image as layer 0', () => {
     [
       'another architecture',
       'base-image-unfit',
-      'it is made for arm64, and not amd64',
+      'it is made for arm64, not amd64',
       () => makeImage({ 'var/lib/dpkg/status': dpkgStatus(installed, 'arm64') }),
     ],
     [
@@ -259,7 +259,7 @@ it('is refused before it is read when it is far larger than the disk', async () 
   truncateSync(path('huge.qcow2'), 1024 ** 4)
   const { code, message } = await failureOf(install(await imageOf(path('huge.qcow2'))))
   expect(code).toBe('base-image-layout')
-  expect(message).toContain('the file has 1.0 TiB, where 138.6 MiB are the most')
+  expect(message).toContain('the file has 1.0 TiB; the limit is 138.6 MiB')
 })
 
 it('has a first stage that installs what all the others expect', async () => {

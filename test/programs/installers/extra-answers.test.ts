@@ -91,7 +91,7 @@ describe("a site's own answers", () => {
     ).toEqual([
       '  debianInstaller.extraAnswers[0].question: is not a question of debian-installer; there is clock-setup/ntp-server, found "clock-setup/ntp-servr"',
       '  debianInstaller.extraAnswers[1].question: is not a question of debian-installer, found "nothing/like/any/of/them"',
-      '  debianInstaller.extraAnswers[2].question: is answered by what the rest of the pipeline says, found "time/zone"',
+      '  debianInstaller.extraAnswers[2].question: is already answered by the rest of the pipeline, found "time/zone"',
       '  debianInstaller.extraAnswers[4].question: is answered twice, found "netcfg/wireless_essid"',
     ])
   })

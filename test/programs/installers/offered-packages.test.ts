@@ -128,7 +128,7 @@ describeWith(['gpg', 'gpgv'], 'cached packages', () => {
     await close()
     expect(readdirSync(path('packages'))).toEqual(['netbase_6.5_all.deb'])
     expect(notes).toEqual([
-      expect.stringMatching(/^cached packages are not used, because nothing proves them/),
+      expect.stringMatching(/^cached packages are not used, because they cannot be verified/),
     ])
   })
 

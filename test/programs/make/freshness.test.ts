@@ -71,7 +71,7 @@ describeWith(['gpg', 'gpgv', 'xz'], 'layers that are older than the archives', (
     expect(text.stderr).toMatch(
       /1 package is newer in the archives of \S+; security updates: nano 8\.4-1 → 8\.4-1\+deb13u1/,
     )
-    expect(text.stderr).toContain('build --refresh makes every layer again')
+    expect(text.stderr).toContain('build --refresh rebuilds every layer')
     text.clear()
     expect(await plan('--json')).toBe(0)
     expect(JSON.parse(text.stdout)).toMatchObject([
@@ -126,7 +126,7 @@ describeWith(['gpg', 'gpgv', 'xz'], 'layers that are older than the archives', (
     mirror.publish('trixie', { packages: { nano: '8.5-1' } })
     const { reused, said } = await refresh(image, before)
     expect(reused).toBe(0)
-    expect(said).toContain('none of them a security update; every layer is made again')
+    expect(said).toContain('none of them a security update; every layer is rebuilt')
   })
 
   it('stay with --refresh where another installation would bring the same packages', async () => {
@@ -136,9 +136,11 @@ describeWith(['gpg', 'gpgv', 'xz'], 'layers that are older than the archives', (
     const pinned = { ...image, mirror: { ...image.mirror, snapshot: '20260101T000000Z' } }
     const { reused, said } = await refresh(pinned, before)
     expect(reused).toBe(layersOf(before).length)
-    expect(said).toContain('packages are pinned to the snapshot 20260101T000000Z: a later one has them')
+    expect(said).toContain(
+      'packages are pinned to the snapshot 20260101T000000Z: to get them, use a later one',
+    )
     expect((await refresh({ ...image, installer: 'disk-image' }, before)).said).toContain(
-      'a newer one in installer.image',
+      'set installer.image to a newer one',
     )
   })
 

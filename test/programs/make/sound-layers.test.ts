@@ -62,7 +62,7 @@ describe('a plan on layers that were looked at', () => {
         bytes[7] = (bytes[7] ?? 0) ^ 1
         writeFileSync(disk(plan, 1), bytes)
       },
-      ['second: its disk is not what its digest says'],
+      ['second: its disk does not match its digest'],
     ],
     [
       'whose disk is missing',
@@ -80,10 +80,7 @@ describe('a plan on layers that were looked at', () => {
         const text = readFileSync(recordOf(plan, 1), 'utf8')
         writeFileSync(recordOf(plan, 1), text.replaceAll(plan.stages[0]?.key ?? '', plan.base.key))
       },
-      [
-        'second: its record is not what its key was made from',
-        'third: the layer below it is missing or damaged',
-      ],
+      ['second: its record does not match its key', 'third: the layer below it is missing or damaged'],
     ],
   ])('leaves one out %s, and those above it, and says so', async (_case, damage, said) => {
     const { image, plan } = await built()
@@ -134,7 +131,7 @@ describeWith(['qemu-img', 'qemu-io'], 'layers with real disks', () => {
     qemu('qemu-img', 'rebase', '-u', '-F', 'qcow2', '-b', `${plan.base.key}.qcow2`, disk)
     expect(await planNow(image)).toEqual({
       made: ['second', 'third'],
-      said: ['second: its disk is not what its digest says'],
+      said: ['second: its disk does not match its digest'],
     })
   })
 })

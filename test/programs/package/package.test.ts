@@ -236,10 +236,10 @@ describe('a repository that init made', () => {
     const folder = join(root, 'broken')
     mkdirSync(folder)
     writeFileSync(join(folder, 'package.json'), '[]')
-    expect(() => run('init', folder)).toThrow(/package\.json is no package\.json/)
+    expect(() => run('init', folder)).toThrow(/package\.json is not a valid package\.json/)
     for (const content of ['{"scripts":{"test":1}}', '{"devDependencies":"abc"}']) {
       writeFileSync(join(folder, 'package.json'), content)
-      expect(() => run('init', folder)).toThrow(/package\.json is no package\.json/)
+      expect(() => run('init', folder)).toThrow(/package\.json is not a valid package\.json/)
     }
     expect(readdirSync(folder)).toEqual(['package.json'])
   })

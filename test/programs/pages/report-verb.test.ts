@@ -65,7 +65,7 @@ describe('report', () => {
   })
 
   it.each([
-    ['{}', 'is no report of a run or a release that this program knows'],
+    ['{}', 'is not a report of a run or a release that this program can read'],
     ['{', 'or it is not JSON'],
     [undefined, 'there is no report'],
   ])('refuses %j', async (content, message) => {
@@ -100,7 +100,7 @@ describe('report', () => {
     expect(await main(['report', path('release'), ...since])).toBe(0)
     appendFileSync(page, '<script>alert(1)</script>')
     expect(await main(['report', path('release'), ...since])).toBe(2)
-    expect(text.stderr).toContain(`${page} is not the page that this version makes of release.json`)
+    expect(text.stderr).toContain(`${page} is not the page that this version makes from release.json`)
     rmSync(page)
     execFileSync('mkfifo', [page])
     expect(await main(['report', path('release'), ...since])).toBe(2)
@@ -121,6 +121,6 @@ describe('report', () => {
     expect(readFileSync(path('opened'), 'utf8')).toBe(path('out', 'report.html'))
     writeFileSync(path('bin', 'xdg-open'), '#!/bin/sh\nexit 3\n')
     expect(await main(['report', path('out'), '--open'])).toBe(3)
-    expect(text.stderr).toContain('xdg-open has opened no browser')
+    expect(text.stderr).toContain('xdg-open could not open a browser')
   })
 })

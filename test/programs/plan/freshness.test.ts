@@ -151,7 +151,7 @@ describeWith(['gpg', 'gpgv', 'xz'], 'an archive that goes back', () => {
     await expect(judge()).rejects.toMatchObject({
       code: 'mirror-rolled-back',
       exitCode: 3,
-      message: expect.stringContaining('has served that of') as string,
+      message: expect.stringContaining('has already served that of') as string,
     })
     mirror.serve('/security/dists/trixie-security/InRelease', recent)
     await expect(judge()).resolves.toBeDefined()

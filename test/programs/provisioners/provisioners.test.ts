@@ -257,17 +257,17 @@ describe('authorized_keys', () => {
     ['two lines', `ssh-ed25519 ${ed25519}\nssh-ed25519 ${ed25519}`, 'line break'],
     ['a newline at its end', `ssh-ed25519 ${ed25519}\n`, 'line break'],
     ['an unknown type', `ssh-dss ${ed25519}`, 'it starts with "ssh-dss"'],
-    ['another type inside', `ssh-rsa ${ed25519}`, 'does not hold such a key'],
+    ['another type inside', `ssh-rsa ${ed25519}`, 'is not such a key'],
     ['no blob', 'ssh-ed25519', 'not base64'],
     ['a blob that is not base64', 'ssh-ed25519 AAAA!AAA', 'not base64'],
-    ['a blob cut short', `ssh-ed25519 ${ed25519.slice(0, -8)}`, 'cut short'],
-    ['a blob of a type only', 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5', 'cut short'],
+    ['a blob cut short', `ssh-ed25519 ${ed25519.slice(0, -8)}`, 'truncated'],
+    ['a blob of a type only', 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5', 'truncated'],
     ['a private key', '-----BEGIN OPENSSH PRIVATE KEY-----', 'private key'],
     ['nothing', '', 'it starts with ""'],
   ])('refuses %s', (_what, key, fault) => {
     const faults = faultsOf(authorized_keys({ keys: [key] }))
     expect(faults).toHaveLength(1)
-    expect(faults[0]).toMatch(/^not an OpenSSH public key: /)
+    expect(faults[0]).toMatch(/^is not an OpenSSH public key: /)
     expect(faults[0]).toContain(fault)
   })
 
@@ -297,7 +297,7 @@ describe('configure_login', () => {
     ['a newline', `$6$saltsalt$${'a'.repeat(86)}\n`],
   ])('refuses %s', (_what, rootPasswordHash) => {
     expect(faultsOf(configure_login({ rootPasswordHash }))).toEqual([
-      expect.stringMatching(/^not a crypt\(3\) hash/),
+      expect.stringMatching(/^must be a crypt\(3\) hash/),
     ])
   })
 })

@@ -70,7 +70,7 @@ describe('publish to a folder', () => {
     const { exitCode, stdout, stderr } = await bring('--json')
     expect(exitCode, stderr).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({ sentBytes: 0, dryRun: false })
-    expect(stderr).toContain('0 files, 0 B, sent, 8 there already')
+    expect(stderr).toContain('0 files, 0 B, sent, 8 already there')
     expect(statSync(published(image)).ino).toBe(before)
   })
 
@@ -234,7 +234,7 @@ describe('publish to a folder', () => {
     [
       'a shorter image',
       () => truncateSync(path('release', image), 50),
-      /has 50 bytes, and by the record 100/,
+      /has 50 bytes, but 100 according to the record/,
     ],
     ['another file', () => writeFileSync(path('release', 'more'), ''), /it also has more/],
     ['a folder', () => mkdirSync(path('release', 'more')), /it also has more/],
@@ -252,7 +252,7 @@ describe('publish to a folder', () => {
     await writeRelease(path('release'), { release: '../../x' })
     const { exitCode, stderr } = await bring()
     expect(exitCode).toBe(4)
-    expect(stderr).toContain('names no release of numbers')
+    expect(stderr).toContain('is not made of numbers')
   })
 
   it('is not published into itself', async () => {
@@ -260,7 +260,7 @@ describe('publish to a folder', () => {
     for (const within of [path('release'), path('release', 'www')]) {
       const { exitCode, stderr } = await runHere('publish', path('release'), '--to', within)
       expect(exitCode).toBe(2)
-      expect(stderr).toContain('--to is in the release itself')
+      expect(stderr).toContain('--to is inside the release itself')
     }
   })
 })

@@ -185,10 +185,10 @@ describe('an object store', () => {
   })
 
   it.each([
-    ['s3://', /no bucket with a prefix/],
-    ['s3://b', /no bucket with a prefix/],
-    ['s3://mirror/../x', /no bucket with a prefix/],
-    ['s3://me:planted@mirror/x', /no bucket with a prefix/],
+    ['s3://', /not a bucket with a prefix/],
+    ['s3://b', /not a bucket with a prefix/],
+    ['s3://mirror/../x', /not a bucket with a prefix/],
+    ['s3://me:planted@mirror/x', /not a bucket with a prefix/],
   ])('is not %s', async (to, said) => {
     await writeRelease(path('release'))
     const { exitCode, stderr } = await runHere('publish', path('release'), '--to', to)
@@ -201,7 +201,7 @@ describe('an object store', () => {
     await writeRelease(path('release'))
     const { exitCode, stderr } = await bring('--endpoint', `https://${login}@store.example.org`)
     expect(exitCode).toBe(2)
-    expect(stderr).toContain('no address of an object store')
+    expect(stderr).toContain('not the address of an object store')
     expect(stderr).not.toContain('planted')
   })
 })

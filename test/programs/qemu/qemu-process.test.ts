@@ -58,7 +58,7 @@ describe('a QEMU that ends before its guest is up', () => {
     const qemu = start({ serial: { file: log } }, fake(`truncate -s 65M ${log}; exec sleep 60`))
     await expect(qemu.untilEnd()).rejects.toMatchObject({
       code: 'guest-floods',
-      message: 'the guest was ended: it has printed more than 64 MiB (serial.log)',
+      message: 'the guest was stopped: it printed more than 64 MiB (serial.log)',
     })
     expect(qemu.isRunning()).toBe(false)
     expect(qemu.endedFor()?.code).toBe('guest-floods')

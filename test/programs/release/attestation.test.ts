@@ -47,8 +47,8 @@ describe('an attestation', () => {
 
   it.each<[string | null, readonly string[]]>([
     ['v1.0', []],
-    ['v1.1', ['it is of the tag v1.0; the release says v1.1']],
-    [null, ['it is of the tag v1.0; the release says none']],
+    ['v1.1', ['it is for the tag v1.0; the release says v1.1']],
+    [null, ['it is for the tag v1.0; the release says none']],
   ])('is compared with the tag of the release, %s', async (tag, faults) => {
     await attest()
     const found = await verify(tag)
@@ -67,22 +67,22 @@ describe('an attestation', () => {
       onStep: () => undefined,
       signal: new AbortController().signal,
     })
-    expect(faults).toContainEqual({ file: name, fault: 'it is of the tag v1.0; the release says v1.1' })
+    expect(faults).toContainEqual({ file: name, fault: 'it is for the tag v1.0; the release says v1.1' })
   })
 
   it.each<[string, () => Promise<void>, RegExp]>([
-    ['of another workflow', () => attest(ours.replace('make-release', 'other')), /it is of \S+other\.yml@/],
+    ['of another workflow', () => attest(ours.replace('make-release', 'other')), /it is from \S+other\.yml@/],
     [
       'of another repository',
       () => attest(ours.replace('someone', 'someone-else')),
-      /it is of \S+someone-else/,
+      /it is from \S+someone-else/,
     ],
-    ['of a name that only begins the same', () => attest(ours.replace('.yml', '.yml.evil')), /it is of/],
-    ['of a branch', () => attest(`${workflow}@refs/heads/main`), /it is of \S+heads\/main/],
+    ['of a name that only begins the same', () => attest(ours.replace('.yml', '.yml.evil')), /it is from/],
+    ['of a branch', () => attest(`${workflow}@refs/heads/main`), /it is from \S+heads\/main/],
     [
       'of another issuer',
       () => attest(ours, 'https://issuer.example.org'),
-      /it is of https:\/\/issuer\.example\.org/,
+      /it is from https:\/\/issuer\.example\.org/,
     ],
     [
       'by the certificates of another root',
@@ -92,7 +92,7 @@ describe('an attestation', () => {
         writeFileSync(path('root'), other.trustedRoot)
         await other.stop()
       },
-      /it is not good/,
+      /it is not valid/,
     ],
     [
       'with another statement in it',
@@ -104,7 +104,7 @@ describe('an attestation', () => {
         bundle.dsseEnvelope.payload = Buffer.from(JSON.stringify(statementOf('b'))).toString('base64')
         put(JSON.stringify(bundle))
       },
-      /it is not good/,
+      /it is not valid/,
     ],
     [
       'that nobody says the time of',
@@ -116,9 +116,9 @@ describe('an attestation', () => {
         bundle.verificationMaterial.timestampVerificationData = { rfc3161Timestamps: [] }
         put(JSON.stringify(bundle))
       },
-      /it is not good/,
+      /it is not valid/,
     ],
-    ['that is none', async () => put('{}'), /it is not good/],
+    ['that is none', async () => put('{}'), /it is not valid/],
     ['that was taken away', async () => rmSync(path('release', name), { force: true }), /it is missing/],
   ])('%s is refused', async (_case, make, fault) => {
     await make()
@@ -138,13 +138,13 @@ describe('an attestation', () => {
   it.each<[string, readonly string[], Map<string, { readonly sha256: string }>, readonly string[]]>([
     ['of these files', ['a', 'b'], checksums('a', 'b'), []],
     ['made before a maintainer signed', ['a'], checksums('a', 'sha512sum.txt.sig', 'sha512sum.txt.asc'), []],
-    ['of fewer files', ['a'], checksums('a', 'b'), [`${name}: it is not of this b`]],
-    ['of more files', ['a', 'b'], checksums('a'), [`${name}: it is also of b, which is missing`]],
+    ['of fewer files', ['a'], checksums('a', 'b'), [`${name}: it is not for this b`]],
+    ['of more files', ['a', 'b'], checksums('a'), [`${name}: it is also for b, which is missing`]],
     [
       'of other content',
       ['a'],
       new Map([['a', { sha256: digestOf('b') }]]),
-      [`${name}: it is not of this a`],
+      [`${name}: it is not for this a`],
     ],
   ])('%s is compared with the files', async (_case, attested, files, faults) => {
     put(await sigstore.attest(statementOf(...attested), ours))

@@ -65,14 +65,10 @@ describeWith(['ssh-keygen'], 'those who built a release again', () => {
   it.each([
     ['unsigned', () => publish('x', statement()), 'it has no signature beside it'],
     ['by a stranger', () => publish('x', statement(), 'stranger'), 'no key in '],
-    ['signed for something else', () => publish('x', statement(), 'alice', 'git'), 'it is not good'],
+    ['signed for something else', () => publish('x', statement(), 'alice', 'git'), 'it is not valid'],
     ['of a file that differs', () => publish('x', statement(['kvm']), 'alice'), '-kvm.qcow2 differs'],
-    [
-      'of a part',
-      () => publish('x', statement([], record.variants.slice(0, 1)), 'alice'),
-      'was not built again',
-    ],
-    ['of another kind', () => publish('x', '{"_type":"x"}', 'alice'), 'it is no statement of a rebuild'],
+    ['of a part', () => publish('x', statement([], record.variants.slice(0, 1)), 'alice'), 'was not rebuilt'],
+    ['of another kind', () => publish('x', '{"_type":"x"}', 'alice'), 'it is not a statement of a rebuild'],
   ])('do not count where a statement is %s', async (_case, put, fault) => {
     await put()
     const { rebuiltBy, faults } = await count()
@@ -94,13 +90,13 @@ describeWith(['ssh-keygen'], 'those who built a release again', () => {
       ],
     })
     rmSync(path('rebuilds'), { recursive: true })
-    expect((await count()).faults).toEqual([{ file: path('rebuilds'), fault: 'it is not there (ENOENT)' }])
+    expect((await count()).faults).toEqual([{ file: path('rebuilds'), fault: 'it does not exist (ENOENT)' }])
   })
 
   it('do not count where there are more statements than anyone would wait for', async () => {
     await publish('good', statement(), 'alice')
     for (let index = 0; index < 1000; index += 1) await publish(`x${index}`, '')
-    const fault = 'it has 1001 statements, and no more than 1000 are looked at'
+    const fault = 'it has 1001 statements, but at most 1000 are checked'
     expect(await count()).toEqual({ rebuiltBy: [], faults: [{ file: path('rebuilds'), fault }] })
   })
 
@@ -111,7 +107,7 @@ describeWith(['ssh-keygen'], 'those who built a release again', () => {
       statement(['kvm']).replaceAll('f'.repeat(64), '0'.repeat(64)),
     )
     expect((await count()).faults).toEqual([
-      { file: 'x.intoto.json', fault: expect.stringContaining('not good') },
+      { file: 'x.intoto.json', fault: expect.stringContaining('not valid') },
     ])
     rmSync(path('rebuilds/x.intoto.json.sig'))
     const [file] = record.variants[0]?.files ?? []

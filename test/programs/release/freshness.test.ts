@@ -63,7 +63,7 @@ describeWith(programs, 'a release of an image', () => {
     await makeBuilt(path('out'))
     expect(await release('--max-age', '1')).toBe(4)
     expect(text.stderr).toMatch(
-      /outdated: trixie-x86_64: layer 0 is of 2026-01-01, \d+ days old, and at most 1 are allowed/,
+      /outdated: trixie-x86_64: layer 0 is from 2026-01-01, \d+ days old; at most 1 are allowed/,
     )
     expect(await release('--max-age', '99999'), text.stderr).toBe(0)
     expect(await release('--set', 'freshness.maximumAgeDays=1')).toBe(4)

@@ -104,7 +104,9 @@ describeWith(programs, 'a release', () => {
     expect(notes).toContain('- kernel: linux-image-6.12.1-amd64 6.12.1-1')
     expect(notes).not.toContain('in spite of')
     expect(await verify(), text.stdout).toBe(0)
-    expect(text.stderr).toContain('12 files of tiny 1.0, tag v1.0: consistent with itself, not authenticated')
+    expect(text.stderr).toContain(
+      '12 files of tiny 1.0, tag v1.0: internally consistent, but not authenticated',
+    )
   })
 
   it('is the same when it is made again', async () => {
@@ -170,7 +172,7 @@ describeWith(programs, 'a release', () => {
       'mixed',
       {},
       ['--set', "release='1.1'"],
-      'built as release 1.0, where the pipeline makes 1.1',
+      'built as release 1.0, but the pipeline makes 1.1',
     ],
     [
       'lacks a target',
@@ -202,7 +204,7 @@ describeWith(programs, 'a release', () => {
     writeFileSync(file, flip(readFileSync(file), 13 * 2 ** 20))
     expect(await release()).toBe(4)
     expect(text.stderr).toContain(
-      'mixed: trixie-x86_64: images/tiny-1.0-x86_64-ovm.raw is not the file that the run has made',
+      'mixed: trixie-x86_64: images/tiny-1.0-x86_64-ovm.raw is not the file that the run made',
     )
     expect(text.stderr).toContain(
       'unverified: trixie-x86_64: images/tiny-1.0-x86_64-ovm.raw was not verified as it is now',
@@ -242,7 +244,7 @@ describeWith(programs, 'a release', () => {
     for (const run of readdirSync(path('out', 'runs')))
       appendFileSync(path('out', 'runs', run, 'report.json'), ' '.repeat(mostReportBytes))
     expect(await release()).toBe(4)
-    expect(text.stderr).toContain('no build has left images of it')
+    expect(text.stderr).toContain('no build left images of it')
   })
 
   it('leaves out a target when it is told to, and says so', async () => {
@@ -254,9 +256,9 @@ describeWith(programs, 'a release', () => {
   })
 
   it.each([
-    ['a tag of another release', ['--tag', 'v2.0'], 'the tag "v2.0" is not of release 1.0'],
+    ['a tag of another release', ['--tag', 'v2.0'], 'the tag "v2.0" is not for release 1.0'],
     ['a folder that is something else', ['--to', 'SOMETHING'], 'exists and is not a release'],
-    ['a word for nothing', ['--allow', 'everything'], 'is none of unverified, dirty'],
+    ['a word for nothing', ['--allow', 'everything'], 'is not one of unverified, dirty'],
   ])('refuses %s with 2', async (_case, words, said) => {
     await makeBuilt(path('out'))
     mkdirSync(path('else'))
@@ -342,7 +344,7 @@ describeWith(programs, 'release verify', () => {
     copy()
     truncateSync(path('release', name), 2 ** 43)
     expect(await verify(path('release'))).toBe(4)
-    expect(text.stdout).toContain(`${name}: it has 8796093022208 bytes, and `)
+    expect(text.stdout).toContain(`${name}: it has 8796093022208 bytes, but `)
     expect(await main(['publish', path('release'), '--to', path('mirror')])).toBe(
       name === 'release.json' ? 2 : 4,
     )
@@ -411,17 +413,17 @@ describeWith(programs, 'release verify', () => {
     [
       'format',
       (record: string) => record.replace('"format": "qcow2"', '"format": "vhd"'),
-      'it says that the format of tiny-1.0-x86_64-kvm.qcow2 is vhd, and it is qcow2',
+      'it says that the format of tiny-1.0-x86_64-kvm.qcow2 is vhd, but it is qcow2',
     ],
     [
       'larger disk',
       (record: string) => record.replace(/"virtualSizeBytes": \d+/, '"virtualSizeBytes": 14680065'),
-      ' has 14680065 bytes, and it has 14680064',
+      ' has 14680065 bytes, but it has 14680064',
     ],
     [
       'much smaller disk',
       (record: string) => record.replace(/"virtualSizeBytes": \d+/, '"virtualSizeBytes": 512'),
-      ' has 512 bytes, and it has 14680064',
+      ' has 512 bytes, but it has 14680064',
     ],
     [
       'architecture',
@@ -519,7 +521,7 @@ describeWith(programs, 'release verify', () => {
       'a registration of another file',
       'metadata.ini',
       (metadata) => `${metadata}[kvm-x86_64]\nfilename = release.json\nchecksum = 0\n`,
-      'metadata.ini: its section [kvm-x86_64] is not of an image of this release',
+      'metadata.ini: its section [kvm-x86_64] is not for an image of this release',
     ],
     [
       'a registration that one reader sees, and another does not',
@@ -564,7 +566,7 @@ describeWith(programs, 'release verify', () => {
         const more = Array.from({ length: 100_000 }, (_, index) => ({ type: 'library', name: `${index}` }))
         return JSON.stringify({ ...parsed, components: [...parsed.components, ...more] })
       },
-      'tiny-1.0-x86_64.cdx.json: it is not CycloneDX: to validate it takes comparing ',
+      'tiny-1.0-x86_64.cdx.json: it is not CycloneDX: validating it means comparing ',
     ],
   ])('finds %s', async (_case, name, change, said) => {
     copy()
@@ -606,7 +608,7 @@ describeWith(programs, 'release verify', () => {
     const trust = ['--signers', path('signers')]
     copy()
     expect(await verify(path('release'), '--require-signature')).toBe(4)
-    expect(text.stderr).toContain('✖ 12 files of tiny 1.0: consistent with itself, not authenticated')
+    expect(text.stderr).toContain('✖ 12 files of tiny 1.0: internally consistent, but not authenticated')
     expect(await verify(path('release'), ...trust)).toBe(4)
     expect(text.stdout).toContain('sha512sum.txt.sig: it is missing')
     const made = ['--out', sound, '--to', path('signed'), '--sign', path('key')]
@@ -640,7 +642,7 @@ describeWith(programs, 'release verify', () => {
     writeFileSync(path('rebuilds', 'x.intoto.json.sig'), signature)
     const trust = ['--rebuilds', path('rebuilds'), '--rebuilders', path('rebuilders')]
     expect(await verify(path('release'), ...trust, '--require-rebuilds', '1'), text.stderr).toBe(0)
-    expect(text.stderr).toContain('2 images built again, the same, by alice@example.org (SSH key ')
+    expect(text.stderr).toContain('2 images rebuilt identically by alice@example.org (SSH key ')
   })
 
   it('refuses a folder that is none with 2', async () => {

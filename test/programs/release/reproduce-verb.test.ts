@@ -59,7 +59,7 @@ describeWith(['git'], 'a release is not built again', () => {
     writeRelease({ commit: none, changed: [] })
     const [exitCode, said] = await reproduce()
     expect(exitCode).toBe(2)
-    expect(said).toContain(`built from commit ${none}, and this is ${git('rev-parse', 'HEAD')}`)
+    expect(said).toContain(`built from commit ${none}, but this is ${git('rev-parse', 'HEAD')}`)
     expect(said).toContain(`git -C checkout checkout ${none}`)
     writeRelease({ commit: git('rev-parse', 'HEAD'), changed: [] })
     writeFileSync(path('checkout/stray.ts'), '')
@@ -76,7 +76,7 @@ describeWith(['git'], 'a release is not built again', () => {
     writeRelease({ commit: git('rev-parse', 'HEAD'), changed: [] }, 'floppy')
     expect(await reproduce()).toEqual([
       2,
-      expect.stringContaining('no file is made here for the target "floppy"'),
+      expect.stringContaining('this program makes no file for the target "floppy"'),
     ])
   })
 
@@ -86,7 +86,7 @@ describeWith(['git'], 'a release is not built again', () => {
     const { exitCode, stderr } = await systemvmImage(words, 60)
     expect([exitCode, stderr]).toEqual([
       2,
-      expect.stringContaining('--rebuilds and --rebuilders need each other'),
+      expect.stringContaining('--rebuilds and --rebuilders must be given together'),
     ])
   })
 

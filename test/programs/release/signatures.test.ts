@@ -152,7 +152,7 @@ describeWith(['ssh-keygen', 'gpg', 'gpgv'], 'a signature', () => {
       () => keyring('maker'),
       /it is missing/,
     ],
-    ['of another release, by SSH', ssh, () => bring(ssh), () => signers(), /it is not good/],
+    ['of another release, by SSH', ssh, () => bring(ssh), () => signers(), /it is not valid/],
     [
       'of another release, by OpenPGP',
       openpgp,
@@ -186,7 +186,7 @@ describeWith(['ssh-keygen', 'gpg', 'gpgv'], 'a signature', () => {
       ssh,
       () => appendFileSync(path('release', signed), 'x'),
       () => signers(),
-      /not good/,
+      /not valid/,
     ],
     [
       'of a list that is gone',

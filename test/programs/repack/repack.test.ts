@@ -197,7 +197,7 @@ describeWith(['qemu-img', 'mke2fs', 'debugfs', 'sfdisk', 'mkswap'], 'a disk that
     ])
     await expect(repacked(path('socket.qcow2'))).rejects.toMatchObject({
       code: 'repack-unfit',
-      message: 'the final disk cannot be made anew: /pipe is a socket',
+      message: 'the final disk cannot be recreated: /pipe is a socket',
     })
   })
 })

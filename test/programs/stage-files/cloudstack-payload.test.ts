@@ -124,7 +124,7 @@ describe("CloudStack's sources as payload", () => {
     const archive = await archiveOf(`${tarball}#sha512=${sumOf(tarball)}`)
     expect(modesOf(archive)).toEqual(packedFiles)
     const wrong = '0'.repeat(128)
-    expect(await faultOf(`${tarball}#sha512=${wrong}`)).toBe(`has another sha512, ${sumOf(tarball)}`)
+    expect(await faultOf(`${tarball}#sha512=${wrong}`)).toBe(`has a different sha512, ${sumOf(tarball)}`)
     expect(await faultOf(`${tarball}#sha512=12`)).toBe('must have 128 hexadecimal digits after #sha512=')
   })
 
@@ -132,11 +132,11 @@ describe("CloudStack's sources as payload", () => {
     writeSources(path('checkout'))
     rmSync(path('checkout', 'scripts', 'util', 'keystore-setup'))
     expect(await faultOf(path('checkout'))).toBe(
-      'has systemvm/debian in it, and no scripts/util/keystore-setup, which belongs to it',
+      'has systemvm/debian in it, but no scripts/util/keystore-setup, which belongs to it',
     )
     rmSync(path('checkout', 'systemvm', 'debian'), { recursive: true })
     expect(await faultOf(path('checkout'))).toBe(
-      "looks like CloudStack's sources, and has no systemvm/debian in it",
+      "looks like CloudStack's sources, but has no systemvm/debian in it",
     )
   })
 })
@@ -146,7 +146,7 @@ describe('somebody else’s sources', () => {
     ['.', /^has "cloudstack" at its top/],
     ['systemvm/debian', /^has a link where systemvm\/debian should be a folder$/],
     ['scripts/util', /^has a link where scripts\/util should be a folder$/],
-    ['systemvm/debian/root', /^has root in what is packed, which is neither file nor folder$/],
+    ['systemvm/debian/root', /^has root among the files to pack, which is neither a file nor a folder$/],
   ])('cannot have this host packed by a link at %s', async (name, rule) => {
     writeSources(path('release', 'cloudstack'))
     writeSources(path('elsewhere'))

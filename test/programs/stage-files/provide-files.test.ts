@@ -116,7 +116,7 @@ describe("a stage's files", () => {
       expect(await listTree(payloadOf(await bring(source)))).toEqual(await listTree(tree))
       expect(asked).toBe(1)
       expect(await faultOf(`${url}#sha256=${'0'.repeat(64)}`)).toBe(
-        `has another sha256, ${checksumOf(tarball)}`,
+        `has a different sha256, ${checksumOf(tarball)}`,
       )
     } finally {
       server.closeAllConnections?.()
@@ -129,7 +129,7 @@ describe("a stage's files", () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/payload.tgz`
     try {
-      expect(await faultOf(`${url}#sha256=${'0'.repeat(64)}`)).toBe('is answered by HTTP status 404')
+      expect(await faultOf(`${url}#sha256=${'0'.repeat(64)}`)).toBe('cannot be downloaded: HTTP status 404')
     } finally {
       server.closeAllConnections?.()
       server.close()
@@ -140,7 +140,9 @@ describe("a stage's files", () => {
     const tarball = pack(tree, '.')
     await bring(`${tarball}#sha256=${checksumOf(tarball).toUpperCase()}`)
     const checksum = '0'.repeat(64)
-    expect(await faultOf(`${tarball}#sha256=${checksum}`)).toBe(`has another sha256, ${checksumOf(tarball)}`)
+    expect(await faultOf(`${tarball}#sha256=${checksum}`)).toBe(
+      `has a different sha256, ${checksumOf(tarball)}`,
+    )
   })
 
   it.each([
@@ -176,7 +178,7 @@ function makeSparse(file: string): void {
 
 it('a tarball of terabytes is refused before it is read', async () => {
   makeSparse(path('huge.tar'))
-  expect(await faultOf(path('huge.tar'))).toBe('has 1.0 TiB, where 2.0 GiB are the most')
+  expect(await faultOf(path('huge.tar'))).toBe('has 1.0 TiB; the limit is 2.0 GiB')
 })
 
 describe('a folder with what no tarball may have', () => {
@@ -186,12 +188,12 @@ describe('a folder with what no tarball may have', () => {
     [
       'a FIFO',
       () => execFileSync('mkfifo', [inTree('pipe')]),
-      'has a FIFO in it, etc/pipe, where only files, folders and links may be',
+      'has a FIFO in it, etc/pipe, where only files, folders and links are allowed',
     ],
     [
       'a sparse file of terabytes',
       () => makeSparse(inTree('huge')),
-      'has the file etc/huge in it, of 1.0 TiB, where 2.0 GiB are the most',
+      'has the file etc/huge in it, of 1.0 TiB; the limit is 2.0 GiB',
     ],
     ['a socket', () => listenAt(inTree('socket')), /^has a socket in it, etc\/socket, where only files/],
     [
@@ -282,7 +284,7 @@ describe('one file', () => {
     const faults = (source: string) => bringTool(source).catch((error) => error.details.faults[0].rule)
     expect(await faults(path('vhd-util'))).toBe('must end in #sha256= or #sha512= and its checksum')
     const wrong = '0'.repeat(64)
-    expect(await faults(`${path('vhd-util')}#sha256=${wrong}`)).toMatch(/^has another sha256, /)
+    expect(await faults(`${path('vhd-util')}#sha256=${wrong}`)).toMatch(/^has a different sha256, /)
   })
 
   it('that nobody has named leaves its stage out', async () => {

@@ -194,7 +194,7 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
     await once(server, 'listening')
     try {
       const { port } = server.address() as AddressInfo
-      expect((await pull(`127.0.0.1:${port}`, 1)).fault).toContain('has not finished within 1 s')
+      expect((await pull(`127.0.0.1:${port}`, 1)).fault).toContain('did not finish within 1 s')
       nothingIsLeft()
     } finally {
       server.close()
@@ -269,27 +269,27 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
     [
       'a record that its key does not follow from',
       (base) => forge({ ...base, parts: { ...base.parts, suite: 'sid' } } as Layer, base.key),
-      'its record is not sound',
+      'its record is not valid',
     ],
     [
       'a record whose layout is an option of a program',
       (base) => forge({ ...base, layout: { ...sampleLayout, sizeBytes: '-osize=1M' } } as never, base.key),
-      'its record is not sound',
+      'its record is not valid',
     ],
     [
       'a name that is a workflow command',
       (base) => forge({ ...base, name: '::warning::base' }, base.key),
-      'its record is not sound',
+      'its record is not valid',
     ],
     [
       'a list of packages that is none',
       (base) => forge({ ...base, packages: { ...base.packages, added: [null as never] } }, base.key),
-      'its record is not sound',
+      'its record is not valid',
     ],
     [
       'a field that no layer has',
       (base) => forge({ ...base, more: 1 } as Layer, base.key),
-      'its record is not sound',
+      'its record is not valid',
     ],
     [
       'a size that is more than the disk of the plan',
@@ -309,7 +309,7 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
     [
       'another disk',
       (base) => forge(base, base.key, (file) => writeFileSync(file, Buffer.alloc(base.sizeBytes))),
-      'its disk is not what its digest says',
+      'its disk does not match its digest',
     ],
     [
       'a disk that is longer',
@@ -387,7 +387,7 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
     it('gives none under the tag of another', async () => {
       const [base, first] = (await fill(here)) as [Layer, Layer]
       await forge(first, base.key, undefined, path('maker'))
-      expect(await pullOf()).toEqual(refused('its signature is refused: it is not good'))
+      expect(await pullOf()).toEqual(refused('its signature is refused: it is not valid'))
     })
 
     it('gives none with the signature of another', async () => {
@@ -410,7 +410,7 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
       const { annotations } = manifest
       writeFileSync(path('forgery', 'manifest.json'), JSON.stringify({ ...own, annotations }))
       await openRegistry(`${registry.host}/test/layers`).push(path('forgery'), base.key, never)
-      expect(await pullOf()).toEqual(refused('its signature is refused: it is not good'))
+      expect(await pullOf()).toEqual(refused('its signature is refused: it is not valid'))
     })
 
     it('gives one that was signed for another purpose to nobody', async () => {

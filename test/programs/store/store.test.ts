@@ -194,7 +194,7 @@ describe('a record', () => {
     expect(await store.find(keyOf('b'))).toBeUndefined()
     const faults = (await store.inspect()).map(({ name, fault }) => `${name}: ${fault}`)
     expect(faults.sort()).toEqual([
-      'b: its record is not what its key was made from',
+      'b: its record does not match its key',
       'c: the layer below it is missing or damaged',
     ])
     expect((await store.sweep()).map(({ name }) => name).sort()).toEqual(['b', 'c'])
@@ -251,7 +251,7 @@ describe('what is there and cannot be read', () => {
     const unreadable = {
       code: 'unreadable',
       exitCode: 3,
-      message: expect.stringMatching(/cannot read .*: its links lead in a circle \(ELOOP\)/),
+      message: expect.stringMatching(/cannot read .*: its links lead back to themselves \(ELOOP\)/),
     }
     const layer = { key: keyOf('a'), sha256: sha256('disk of a') } as Layer
     for (const ask of [store.list, store.sweep, store.inspect, () => store.find(keyOf('a'))])

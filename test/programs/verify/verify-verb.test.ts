@@ -157,9 +157,9 @@ describeWith(programs, 'the verb', () => {
   it.each([
     ['a file that is not there', ['missing.qcow2'], 'cannot read the disk'],
     ['a file that is no disk', ['text.qcow2'], 'it is not a disk image'],
-    ['a file whose name says nothing', ['text'], 'give it with --target|say it with --target'],
-    ['a scene that is none', ['--scenes', 'none,dance', 'text.qcow2'], 'is none of'],
-    ['no file where nothing was built', [], 'has left no image of bookworm-x86_64'],
+    ['a file whose name says nothing', ['text'], 'give --target, one of'],
+    ['a scene that is none', ['--scenes', 'none,dance', 'text.qcow2'], 'is not one of'],
+    ['no file where nothing was built', [], 'left no image of bookworm-x86_64'],
   ])('refuses %s with 2', async (_case, words, said) => {
     for (const name of ['text', 'text.qcow2']) writeFileSync(path(name), 'hello')
     expect(await verify(...words)).toBe(2)

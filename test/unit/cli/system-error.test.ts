@@ -18,7 +18,7 @@ it('tells failures of the host by file, reason and remedy', () => {
   const found = explainSystemError(thrownBy(() => readFileSync(path('circle'))))
   expect(found).toMatchObject({
     code: 'unreadable',
-    message: `cannot open ${path('circle')}: its links lead in a circle (ELOOP)`,
+    message: `cannot open ${path('circle')}: its links lead back to themselves (ELOOP)`,
     hint: 'remove one of them.',
     exitCode: 3,
   })

@@ -195,7 +195,7 @@ describe('the summary', () => {
     const [image] = succeeded.images
     expect(text).toContain(`${image?.path}  214.9 MiB`)
     expect(text).toContain(`sha256 ${image?.sha256}`)
-    expect(text).toContain('✔ tiny trixie-x86_64 is built in 1m 24s')
+    expect(text).toContain('✔ tiny trixie-x86_64 built in 1m 24s')
   })
 
   it('of a failed run says what happened, what to do, and the last lines', () => {

@@ -149,7 +149,7 @@ describe('a fault', () => {
     [
       'one that is too small',
       withPartitions({ ...esp, sizeMiB: 33 }, boot, swap, root),
-      'architectures.aarch64.disk.partitions[0].sizeMiB: must be at least 34, or it is no FAT32',
+      'architectures.aarch64.disk.partitions[0].sizeMiB: must be at least 34, or it is not FAT32',
     ],
     [
       'one that firmware cannot read',

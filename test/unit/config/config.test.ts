@@ -574,7 +574,7 @@ describe('faults', () => {
   it.each([
     ['targets=kvm', 'targets: must be a list, as in [a, b], found "kvm"'],
     ['machine=4', 'machine: must be a group of keys and values, found 4'],
-    ['hostname=[x]', 'hostname: must be a text, found ["x"]'],
+    ['hostname=[x]', 'hostname: must be a string, found ["x"]'],
     ['repository=often', 'repository: must be true or false, found "often"'],
     ['formats.kvm.compat=9', 'formats.kvm.compat: must be 0.10 or 1.1, found "9"'],
   ])('say what there must be, in plain words: %s', async (assignment, line) => {
@@ -590,7 +590,7 @@ describe('faults', () => {
 
   it('of a value that is missing say so', async () => {
     const [fault] = await faultsOf(resolvePipeline(sample({ hostname: undefined })))
-    expect(fault?.rule).toBe('is missing: it must be a text')
+    expect(fault?.rule).toBe('is missing: it must be a string')
   })
 
   it('show values that JSON has no words for', async () => {
@@ -747,7 +747,7 @@ describe('overrides', () => {
 
   it.each([
     ['stages: [first]\n', 'stages', 'must map stage names to settings'],
-    ['stages:\n  first: 3\n', 'stages.first', 'must be settings by name'],
+    ['stages:\n  first: 3\n', 'stages.first', 'must map names of settings to values'],
   ])('%j are a fault', async (text, where, rule) => {
     expect(await faultsOf(resolvePipeline(sample(), [await yaml(text)]))).toMatchObject([
       { path: where, rule },
@@ -788,11 +788,11 @@ describe('a file of overrides', () => {
 
   it.each([
     ['no YAML', 'a: [1,\n', 'not valid YAML'],
-    ['a list as a key', '? ["\\e[2J", x]\n: 1\n', 'a key must be a text\n'],
-    ['one key twice', 'hostname: a\nhostname: b\n', 'the key hostname is there twice\n'],
-    ['one key twice within another', 'machine:\n  cpus: 1\n  cpus: 2\n', 'the key cpus is there twice'],
+    ['a list as a key', '? ["\\e[2J", x]\n: 1\n', 'a key must be a string\n'],
+    ['one key twice', 'hostname: a\nhostname: b\n', 'the key hostname appears twice\n'],
+    ['one key twice within another', 'machine:\n  cpus: 1\n  cpus: 2\n', 'the key cpus appears twice'],
     ['more than any pipeline has', `# ${'x'.repeat(2 ** 16)}\n`, 'at most 65536 are read'],
-    ['a list', '- a\n', 'must hold keys and values'],
+    ['a list', '- a\n', 'must have keys and values'],
     ['an alias that leads nowhere', 'machine: *nope\n', 'Unresolved alias'],
     [
       'aliases of aliases of aliases',
@@ -812,7 +812,7 @@ describe('a file of overrides', () => {
 
   it('that is missing is refused by its name', async () => {
     expect((await failure(readOverrides(path('none.yaml')))).message).toContain(
-      `${path('none.yaml')}: it is not there (ENOENT)`,
+      `${path('none.yaml')}: it does not exist (ENOENT)`,
     )
   })
 })
@@ -835,7 +835,7 @@ describe('--set', () => {
 
   it.each(['hostname', '=x', 'a..b=1', '.a=1', 'a.=1', 'a b=1'])('refuses %j and shows how', (assignment) => {
     expect(() => parseAssignment(assignment)).toThrow(
-      `--set wants path=value, found ${JSON.stringify(assignment)}`,
+      `--set needs path=value, found ${JSON.stringify(assignment)}`,
     )
   })
 

@@ -27,7 +27,7 @@ describe('the folder for temporary files', () => {
   })
 
   it.each<[what: string, make: () => string, message: RegExp]>([
-    ['missing', () => path('none'), /^TMPDIR is .*none: it is not there \(ENOENT\)$/],
+    ['missing', () => path('none'), /^TMPDIR is .*none: it does not exist \(ENOENT\)$/],
     [
       'a file',
       () => {
@@ -42,7 +42,7 @@ describe('the folder for temporary files', () => {
         symlinkSync(path('circle'), path('circle'))
         return path('circle')
       },
-      /its links lead in a circle \(ELOOP\)$/,
+      /its links lead back to themselves \(ELOOP\)$/,
     ],
     // Not even root may write there.
     ['not writable', () => '/proc/self', /^TMPDIR is \/proc\/self: /],

@@ -295,7 +295,7 @@ describe("the way of an installer's guest to the mirror", () => {
     })
     await start()
     const { status, body } = await ask(`${mirror}/${path}`)
-    expect({ status, body }).toMatchObject({ status: 502, body: expect.stringContaining('it leads ') })
+    expect({ status, body }).toMatchObject({ status: 502, body: expect.stringContaining('it redirects ') })
     expect(asked.filter((url) => url !== `/debian/${path}`)).toEqual([])
     expect(answers).toMatchObject([{ status: 502, origin: 'mirror', fault: expect.any(String) }])
   })

@@ -36,7 +36,7 @@ describe('the final disk', () => {
     await build(plan, store())
     expect(misses(await planWith({}))).toEqual({})
     expect(misses(await planWith({}, { from: 'third' }))).toEqual({
-      third: 'asked for',
+      third: 'requested',
       repack: 'a layer below has to be made',
     })
   })

@@ -101,7 +101,7 @@ describe('stages by name', () => {
     const plan = await planImage(image, store(), { from: 'second' })
     expect(plan.stages.map(({ name, reason }) => [name, reason])).toEqual([
       ['first', undefined],
-      ['second', 'asked for'],
+      ['second', 'requested'],
       ['third', 'a layer below has to be made'],
     ])
   })

@@ -84,7 +84,7 @@ describe('the age of layer 0', () => {
   it('is that of the newest archive it was made from', () => {
     expect(texts({ archives, maximumAgeDays: 39 })).toEqual([])
     expect(texts({ archives, maximumAgeDays: 38 })).toEqual([
-      'outdated: layer 0 is of 2026-10-20, 39 days old, and at most 38 are allowed',
+      'outdated: layer 0 is from 2026-10-20, 39 days old; at most 38 are allowed',
     ])
   })
 

@@ -44,7 +44,7 @@ describe('the record of a release', () => {
   })
 
   it.each<[string, () => void, string]>([
-    ['nothing', () => undefined, 'it is not there (ENOENT)'],
+    ['nothing', () => undefined, 'it does not exist (ENOENT)'],
     ['a folder', () => mkdirSync(record()), 'it is not a file'],
     ['half a record', () => writeFileSync(record(), '{"version": 1'), 'it has another format'],
     ['a later format', () => writeFileSync(record(), '{"version": 2}'), 'it has another format'],

@@ -82,7 +82,7 @@ it('a guest that prints endlessly in a stage is ended before it fills the disk',
   await expect.poll(failures).toHaveLength(1)
   expect(failures()[0]).toMatchObject({
     code: 'guest-floods',
-    message: 'the guest was ended: it has printed more than 64 MiB (packer.log)',
+    message: 'the guest was stopped: it printed more than 64 MiB (packer.log)',
   })
 })
 

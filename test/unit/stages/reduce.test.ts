@@ -194,9 +194,7 @@ describe('Packer', () => {
   it('that dies before a stage has begun says so, and why', () => {
     const errors = ['Build errored:', '* no such port']
     const run = happen({}, the.started, the.packer(1, errors), the.settled())
-    expect(run.failure?.message).toBe(
-      'Packer ended with exit status 1 before a stage had begun: * no such port',
-    )
+    expect(run.failure?.message).toBe('Packer ended with exit status 1 before a stage began: * no such port')
     expect(run.statuses).toEqual(['skipped', 'skipped', 'skipped'])
   })
 
@@ -299,7 +297,7 @@ describe('a guest that resumes', () => {
     ])
     const late = happen(resuming, the.started, the.fired('resume'), the.resumed, the.packer(null))
     expect(late.failure?.message).toBe(
-      'the guest did not resume from its saved state, which is dropped (not within 30 s)',
+      'the guest did not resume from its saved state, which is removed (not within 30 s)',
     )
     expect([late.isWorthAnotherBoot, late.isStateBroken]).toEqual([true, true])
     const inTime = happen(resuming, the.started, the.resumed, the.fired('resume'))
@@ -318,7 +316,7 @@ describe('a guest that resumes', () => {
       the.settled('one'),
     )
     expect(run.failure?.message).toBe(
-      'the guest did not resume from its saved state, which is dropped (QEMU ended during query-status)',
+      'the guest did not resume from its saved state, which is removed (QEMU ended during query-status)',
     )
     expect([run.isWorthAnotherBoot, run.isStateBroken]).toEqual([true, true])
   })
@@ -420,7 +418,7 @@ describe('a stage that is held', () => {
     ['be released', [the.goOn, the.holdFailed]],
   ])('and can not %s fails the run, and a note says why', (_case, events) => {
     const run = happen(held, ...failed, ...events)
-    const text = "the guest can't be looked into: QEMU forwards no port"
+    const text = 'cannot open a shell in the guest: QEMU forwards no port'
     expect(run.last[0]).toEqual({ kind: 'report', event: { kind: 'note', text } })
     expect(run.failure?.code).toBe('stage-failed')
   })

@@ -61,7 +61,7 @@ describe('a layer that cannot be sealed', () => {
         code: 'disk-full',
         message: `the disk that holds ${path('store')} is full`,
       })
-      expect(failure?.hint).toContain('make room there and run the build again')
+      expect(failure?.hint).toContain('free some space there and run the build again')
     },
   )
 

@@ -91,7 +91,7 @@ it('says why a state was not kept, leaves nothing of it, and harms nobody', asyn
   const { suspender, notes } = suspenderWith({ qmp: async () => qemu(true) })
   await suspender.save(sha256('one'))
   await suspender.commit(layer('one'), [layer('one')])
-  expect(notes).toEqual(['no state was kept: QEMU answers query-migrate with failed'])
+  expect(notes).toEqual(['no saved state was kept: QEMU answers query-migrate with failed'])
   expect(readdirSync(path('states'))).toEqual([])
 })
 

@@ -44,11 +44,11 @@ describe("VMware's settings", () => {
     ],
     [
       { hardwareVersion: 12 },
-      'formats.vmware.hardwareVersion: must be one that an ESXi has: 10, 11, 13, 14, 15, 17, 18, 19, 20, 21, 22, found 12',
+      'formats.vmware.hardwareVersion: must be one that some ESXi has: 10, 11, 13, 14, 15, 17, 18, 19, 20, 21, 22, found 12',
     ],
     [
       { guestOs: 'debian12_64Guest' },
-      'formats.vmware.guestOs: is not known before ESXi 8.0: choose an older one or raise formats.vmware.minimumEsxi, found "debian12_64Guest"',
+      'formats.vmware.guestOs: needs ESXi 8.0 or newer: choose an older one or raise formats.vmware.minimumEsxi, found "debian12_64Guest"',
     ],
     [
       { firmware: 'efi' },

@@ -26,7 +26,7 @@ it('are those that the build made, and no others under their names', async () =>
   write(first, 'other bytes')
   await expect(find()).rejects.toMatchObject({
     code: 'no-image',
-    message: `${path('out', first)} is not what the last build has made: sha256 ${sha256('other bytes')}, expected ${sha256(first)}`,
+    message: `${path('out', first)} is not what the last build made: sha256 ${sha256('other bytes')}, expected ${sha256(first)}`,
   })
   rmSync(path('out', first))
   await expect(find()).rejects.toMatchObject({ code: 'disk-unreadable' })
