@@ -3,7 +3,8 @@
 import { createHmac } from 'node:crypto'
 import { z } from 'zod'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { exchange } from '../host/exchange.ts'
+import { type Exchange, exchange, unreachableServer } from '../host/exchange.ts'
+import { tookLonger, withinLimit } from '../host/within-limit.ts'
 import { conceal } from '../redact.ts'
 import { inOneLine, parseJson } from '../text.ts'
 import type { CloudSettings } from './settings.ts'
@@ -24,6 +25,9 @@ export type CallCloud = <Schema extends z.ZodType>(call: CloudCall<Schema>) => P
 /** A list of all OS types takes 200 kB. */
 const mostAnswerBytes = 8 * 1024 ** 2
 
+/** For a call and its repetitions together. Even registering takes a server a few seconds at most. */
+const callMs = 60_000
+
 /** How long a signature is valid. Servers may refuse more than fifteen minutes. */
 const validMs = 10 * 60_000
 
@@ -33,7 +37,7 @@ const errorSchema = z.object({ errorcode: z.number(), errortext: z.string().max(
 /** Calls one CloudStack. @throws PipelineError `cloudstack-refused`, `server-unreachable` */
 export function openCloud({ url, apiKey, secretKey }: CloudSettings): CallCloud {
   return async ({ command, parameters = {}, answer: schema, signal }) => {
-    const answer = await exchange(url.href, async () => {
+    const make = async (within: AbortSignal): Promise<Exchange> => {
       const asked = {
         ...parameters,
         command,
@@ -51,9 +55,15 @@ export function openCloud({ url, apiKey, secretKey }: CloudSettings): CallCloud 
         maximumBytes: mostAnswerBytes,
         // Registering twice would make two templates.
         mayRepeat: command.startsWith('list'),
-        signal,
+        signal: within,
       }
-    })
+    }
+    const answer = await withinLimit(
+      callMs,
+      signal,
+      (within) => exchange(url.href, () => make(within)),
+      () => unreachableServer(url.href, tookLonger(callMs)),
+    )
     // The server knows the API key of the call, and may echo it in any name or status.
     const value = parseJson(answer.body.toString('utf8'), (text) => conceal(text, [secretKey, apiKey]))
     const inner = Object.values(envelope.safeParse(value).data ?? {})[0]

@@ -3,6 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { withinLimit } from '../host/within-limit.ts'
 import { inOneLine, lineOf } from '../text.ts'
 import type { CallCloud } from './api.ts'
 import { type CloudImage, registrationOf } from './images.ts'
@@ -131,13 +132,21 @@ export async function waitUntilReady(
 ): Promise<void> {
   const until = performance.now() + timeoutMs
   const said = new Map<string, string>()
-  for (;;) {
-    const found = await call({
+  let waiting = awaited.map((zone) => ({ zone, status: 'not known' }))
+  const late = () =>
+    notReady(
+      image,
+      `it took too long; ${waiting.map(({ zone, status }) => `${zone.name}: ${status}`).join(', ')}`,
+    )
+  const ask = (within: AbortSignal) =>
+    call({
       command: 'listTemplates',
       parameters: { templatefilter: 'self', id: template },
       answer: templates,
-      signal,
+      signal: within,
     })
+  for (;;) {
+    const found = await withinLimit(until - performance.now(), signal, ask, late)
     const states = awaited.map((zone) => ({
       zone,
       ...stateOf(found.find(({ zoneid }) => zoneid === zone.id)),
@@ -149,13 +158,9 @@ export async function waitUntilReady(
     }
     const failed = states.find(({ hasFailed }) => hasFailed)
     if (failed !== undefined) throw notReady(image, `${failed.zone.name}: ${failed.status}`)
-    const waiting = states.filter(({ isReady }) => !isReady)
+    waiting = states.filter(({ isReady }) => !isReady)
     if (waiting.length === 0) return
-    if (performance.now() + pauseMs > until)
-      throw notReady(
-        image,
-        `it took too long; ${waiting.map(({ zone, status }) => `${zone.name}: ${status}`).join(', ')}`,
-      )
+    if (performance.now() + pauseMs > until) throw late()
     await delay(pauseMs, undefined, { signal }).catch(() => signal.throwIfAborted())
   }
 }

@@ -7,6 +7,7 @@ import { exitCodes, messageOf, PipelineError } from '../errors.ts'
 import { makeFolder, writeDurably } from '../host/files.ts'
 import { gunzip } from '../host/gunzip.ts'
 import { readRegular } from '../host/regular-file.ts'
+import { xzLimit } from '../host/unpacking.ts'
 import {
   fetchListed,
   type ReleaseFile,
@@ -70,7 +71,7 @@ async function fetchOrRead(
 
 async function unxz(packed: Buffer, maxBytes: number, signal: AbortSignal | undefined): Promise<Buffer> {
   try {
-    const { stdout } = await execa('xz', ['--decompress', '--stdout'], {
+    const { stdout } = await execa('xz', ['--decompress', '--stdout', xzLimit], {
       input: packed,
       encoding: 'buffer',
       maxBuffer: maxBytes,

@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { openToRead } from '../host/regular-file.ts'
 import { fetchIndex } from './index-files.ts'
 import { debOf, type PackageSet, type SetPackage } from './package-set.ts'
-import { findListedFile } from './packages-index.ts'
+import { type ListedPackage, openIndex } from './packages-index.ts'
 import { type ReleaseRequest, verifyRelease } from './release.ts'
 
 export interface SetServer {
@@ -38,7 +38,7 @@ export async function startSetServer(
       const text = await fetchIndex(request, release, component, { signal, source })
       if (text === undefined) continue
       files.set(`${below}/${component}/binary-${request.arch}/Packages`, text)
-      indexes.push({ base, text: text.toString('latin1') })
+      indexes.push({ base, find: openIndex(text.toString('latin1')) })
     }
   }
   const held = new Map(content.packages.map((one) => [one.sha256, one]))
@@ -59,6 +59,8 @@ export async function startSetServer(
     if (listed !== undefined && missing.size < mostMissing) missing.set(path, listed)
     answer.writeHead(404).end()
   })
+  // Anyone on this host may ask: requests that are queued up are refused, and apt then opens another connection.
+  server.maxRequestsPerSocket = 1
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(0, '127.0.0.1', resolve)
@@ -81,15 +83,16 @@ const mostMissing = 20_000
 interface Index {
   /** URL of its archive, without the scheme. */
   readonly base: string
-  readonly text: string
+  /** The package at a path below it. */
+  readonly find: (fileName: string) => ListedPackage | undefined
 }
 
 /** The package that an archive has signed for a URL. */
 function findListed(path: string, indexes: readonly Index[]): SetPackage | undefined {
-  for (const { base, text } of indexes) {
+  for (const { base, find } of indexes) {
     if (!path.startsWith(`${base}/`)) continue
     const file = decodedPath(path.slice(base.length + 1))
-    const listed = findListedFile(text, file)
+    const listed = find(file)
     if (listed === undefined) continue
     const [name = '', version = '', architecture = ''] = listed.archiveName.replace(/\.deb$/, '').split('_')
     const { sha256, size: sizeBytes } = listed

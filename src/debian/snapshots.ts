@@ -6,7 +6,8 @@
 import type { Mirror } from '../config/image.ts'
 import { isInstant, mirrorAt } from '../config/mirror.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { request } from '../host/http.ts'
+import { request, type StreamedAnswer, unreachable } from '../host/http.ts'
+import { tookLonger, withinLimit } from '../host/within-limit.ts'
 
 const mostHops = 5
 const patienceMs = 60_000
@@ -41,13 +42,7 @@ async function newestOf(
   const first = `${urlAt(asked)}/`
   let url = first
   for (let hops = 0; hops < mostHops; hops += 1) {
-    const within = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)])
-    const { status, headers, body } = await request(
-      url,
-      { method: 'GET', headers: {}, signal: within },
-      false,
-    )
-    await body[Symbol.asyncIterator]().return?.()
+    const { status, headers } = await answerOf(url, signal)
     // A state that was made this very second.
     if (status === 200) return asked
     const { location } = headers
@@ -61,6 +56,23 @@ async function newestOf(
     url = next.href
   }
   throw unknown(first, `it redirects too often, last to ${url}`)
+}
+
+/** An answer without its content. @throws PipelineError `mirror-unreachable` */
+async function answerOf(
+  url: string,
+  signal: AbortSignal,
+): Promise<Pick<StreamedAnswer, 'status' | 'headers'>> {
+  return withinLimit(
+    patienceMs,
+    signal,
+    async (within) => {
+      const answer = await request(url, { method: 'GET', headers: {}, signal: within }, false)
+      await answer.body[Symbol.asyncIterator]().return?.()
+      return answer
+    },
+    () => unreachable(url, tookLonger(patienceMs)),
+  )
 }
 
 /** The instant in a URL whose path matches the archive's, on any host; undefined if it does not match. */

@@ -12,6 +12,7 @@ import { boundBytes } from '../host/bound-bytes.ts'
 import { isNoSpace } from '../host/failures.ts'
 import { openToRead } from '../host/regular-file.ts'
 import { findProgram } from '../host/tools.ts'
+import { takesMoreMemory, unpackingMiB, xzLimit, zstdLimit } from '../host/unpacking.ts'
 import { reasonIn } from '../text.ts'
 import { limitToRoom, noRoomFor, requireRoom } from './no-room.ts'
 import { type SizeReader, sizeInGzip, sizeInXz, sizeInZip, sizeInZstd } from './unpacked-size.ts'
@@ -43,8 +44,8 @@ const unpackers: readonly Unpacker[] = [
     ],
     sizeIn: sizeInGzip,
   },
-  { magic: '\u00fd7zXZ\0', programs: [['xz', '-dc']], sizeIn: sizeInXz },
-  { magic: '\u0028\u00b5\u002f\u00fd', programs: [['zstd', '-dcq', '--long=31']], sizeIn: sizeInZstd },
+  { magic: '\u00fd7zXZ\0', programs: [['xz', '-dc', xzLimit]], sizeIn: sizeInXz },
+  { magic: '\u0028\u00b5\u002f\u00fd', programs: [['zstd', '-dcq', zstdLimit]], sizeIn: sizeInZstd },
   // Without a password, unzip would ask for one on the terminal.
   { magic: zipMagic, programs: [['unzip', '-P', 'none', '-p']], sizeIn: sizeInZip },
 ]
@@ -148,6 +149,12 @@ async function runUnpacker(
     if (cause instanceof PipelineError) throw cause
     if (isNoSpace(cause)) throw await noRoomFor(`the unpacked ${file}`, cause)
     const { stderr = '' } = cause as { readonly stderr?: string }
+    if (takesMoreMemory(stderr))
+      throw unreadableDisk(
+        `cannot unpack ${file}: it takes more memory than ${unpackingMiB} MiB`,
+        undefined,
+        'if you trust it, unpack it yourself (for zstd, with --long=31) and give the disk.',
+      )
     const reason = (reasonIn(stderr) || messageOf(cause)).replaceAll(words.at(-1) ?? '', file)
     throw unreadableDisk(`cannot unpack ${file}: ${reason}`, cause)
   } finally {

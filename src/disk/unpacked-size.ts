@@ -2,6 +2,7 @@
 
 import { execa } from 'execa'
 import { openToRead } from '../host/regular-file.ts'
+import { xzLimit } from '../host/unpacking.ts'
 
 /** Finds the size of an archive's content. bzip2 does not store it. */
 export type SizeReader = (file: string, signal: AbortSignal) => Promise<number | undefined>
@@ -15,7 +16,7 @@ export const sizeInGzip: SizeReader = async (file) => {
 /** From the index at the end, in column 5 of the totals: xz(1), robot mode. */
 export const sizeInXz: SizeReader = async (file, signal) => {
   const totals = /^totals\t(?:[^\t]*\t){3}(\d+)/m.exec(
-    await ask(['xz', '--robot', '--list', '--', file], signal),
+    await ask(['xz', '--robot', '--list', xzLimit, '--', file], signal),
   )
   return totals?.[1] === undefined ? undefined : Number(totals[1])
 }

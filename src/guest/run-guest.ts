@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DiskSource } from '../disk/disk-source.ts'
+import { PipelineError } from '../errors.ts'
 import { findFreePort } from '../host/ports.ts'
 import type { AcceleratorChoice } from '../qemu/accelerator.ts'
 import { connectAgent } from '../qemu/guest-agent.ts'
@@ -121,7 +122,11 @@ export async function deliverByAgent(socket: string, text: string, signal: Abort
         for (;;) {
           const answered = await agent.sync(2).then(
             () => true,
-            () => false,
+            (error: unknown) => {
+              // A port that was flooded stays closed.
+              if (error instanceof PipelineError) throw error
+              return false
+            },
           )
           signal.throwIfAborted()
           if (answered) return await agent.writeFile('/var/cache/cloud/cmdline', text)

@@ -5,6 +5,7 @@ import { exitCodes, messageOf, PipelineError } from '../errors.ts'
 import { boundBytes } from './bound-bytes.ts'
 import { identity, limitMsFor, requirePlain, rootCause, send, tooLarge } from './http.ts'
 import { proxyNote } from './proxy.ts'
+import { withinLimit } from './within-limit.ts'
 
 export interface Exchange {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE'
@@ -52,39 +53,7 @@ export async function exchange(url: string, make: () => Promise<Exchange>): Prom
   }
 }
 
-// --- internal ---
-
-async function attemptOnce(
-  url: string,
-  { method, headers, body, maximumBytes, signal }: Exchange,
-): Promise<Exchanged> {
-  const over = new AbortController()
-  const limitMs = limitMsFor((body?.length ?? 0) + maximumBytes)
-  const limits = AbortSignal.any([over.signal, AbortSignal.timeout(limitMs), signal])
-  try {
-    const content = body === undefined ? {} : { body }
-    const answer = await send(
-      url,
-      { method, headers: { ...identity, ...headers }, ...content, signal: limits },
-      false,
-    )
-    const place = withoutQuery(url)
-    requirePlain(place, answer)
-    const chunks: Uint8Array[] = []
-    for await (const chunk of boundBytes(answer.body, maximumBytes, () => tooLarge(place, maximumBytes)))
-      chunks.push(chunk)
-    return { status: answer.status, headers: answer.headers, body: Buffer.concat(chunks) }
-  } finally {
-    over.abort()
-  }
-}
-
-function withoutQuery(url: string): string {
-  const { origin, pathname } = new URL(url)
-  return `${origin}${pathname}`
-}
-
-function unreachableServer(url: string, cause: unknown): PipelineError {
+export function unreachableServer(url: string, cause: unknown): PipelineError {
   const { host } = new URL(url)
   return new PipelineError({
     code: 'server-unreachable',
@@ -93,4 +62,29 @@ function unreachableServer(url: string, cause: unknown): PipelineError {
     exitCode: exitCodes.hostNotFit,
     cause,
   })
+}
+
+// --- internal ---
+
+async function attemptOnce(
+  url: string,
+  { method, headers, body, maximumBytes, signal }: Exchange,
+): Promise<Exchanged> {
+  const limitMs = limitMsFor((body?.length ?? 0) + maximumBytes)
+  const content = body === undefined ? {} : { body }
+  return withinLimit(limitMs, signal, async (within) => {
+    const options = { method, headers: { ...identity, ...headers }, ...content, signal: within }
+    const answer = await send(url, options, false)
+    const place = withoutQuery(url)
+    requirePlain(place, answer)
+    const chunks: Uint8Array[] = []
+    for await (const chunk of boundBytes(answer.body, maximumBytes, () => tooLarge(place, maximumBytes)))
+      chunks.push(chunk)
+    return { status: answer.status, headers: answer.headers, body: Buffer.concat(chunks) }
+  })
+}
+
+function withoutQuery(url: string): string {
+  const { origin, pathname } = new URL(url)
+  return `${origin}${pathname}`
 }

@@ -11,6 +11,7 @@ import { boundBytes } from './bound-bytes.ts'
 import { isNoSpace } from './failures.ts'
 import { temporaryName } from './files.ts'
 import { hasProxy, proxyNote } from './proxy.ts'
+import { withinLimit } from './within-limit.ts'
 
 /** A complete response. */
 export interface Answer {
@@ -147,25 +148,16 @@ async function withResponse<Result>(
   signal: AbortSignal | undefined,
   use: (answer: StreamedAnswer) => Promise<Result>,
 ): Promise<Result> {
-  const over = new AbortController()
-  const limits = [
-    over.signal,
-    AbortSignal.timeout(limitMsFor(maximumBytes)),
-    ...(signal === undefined ? [] : [signal]),
-  ]
-  try {
-    const asked = { method, headers: identity, signal: AbortSignal.any(limits) }
-    const answer = await send(url, asked, true)
+  return withinLimit(limitMsFor(maximumBytes), signal, async (within) => {
+    const answer = await send(url, { method, headers: identity, signal: within }, true)
     requirePlain(url, answer)
     const length = Number(answer.headers['content-length'] ?? 0)
     if (method === 'GET' && length > maximumBytes) throw tooLarge(url, maximumBytes, length)
-    return await use({
+    return use({
       ...answer,
       body: boundBytes(answer.body, maximumBytes, () => tooLarge(url, maximumBytes)),
     })
-  } finally {
-    over.abort()
-  }
+  })
 }
 
 /** How long this many bytes may take, in both directions together. */

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { awaitedLater } from './awaited-later.ts'
+import { breakLines } from './break-lines.ts'
 
 /** Environment variable that marks a process as part of a run, even after all its parents are gone. */
 export const runMarker = 'SYSTEMVM_IMAGE_RUN'
@@ -23,6 +24,9 @@ export interface ProcessGroup {
   /** Asks the group to end, and kills what is left after `graceMs`. Resolves when no process is left. */
   readonly stop: (graceMs: number) => Promise<void>
 }
+
+/** Of a line. The longest that programs print are messages of Packer, with a few kB. */
+const mostLineBytes = 1024 ** 2
 
 /** Starts a program as the leader of its own group. `setpriv` ensures that it gets a signal if we die without cleanup. */
 export function startGroup(
@@ -41,7 +45,7 @@ export function startGroup(
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const lines = (['stdout', 'stderr'] as const).map((from) => {
-    const reader = createInterface({ input: child[from] })
+    const reader = createInterface({ input: child[from].pipe(breakLines(mostLineBytes)) })
     reader.on('line', (line) => options.onLine(line, from))
     return once(reader, 'close')
   })

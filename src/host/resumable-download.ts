@@ -14,6 +14,7 @@ import {
   tooLarge,
   unreachable,
 } from './http.ts'
+import { tookLonger, withinLimit } from './within-limit.ts'
 
 export interface DownloadLimits {
   /** Larger files are refused. */
@@ -33,12 +34,25 @@ const mostFruitless = 3
  * @throws PipelineError `mirror-unreachable`, `mirror-http-status`, `download-too-large`, `download-encoded`
  */
 export async function downloadResumably(url: string, file: string, limits: DownloadLimits): Promise<void> {
-  const { maximumBytes } = limits
+  await withinLimit(
+    timeoutMs,
+    limits.signal,
+    (signal) => downloadInParts(url, file, { ...limits, signal }),
+    () => unreachable(url, tookLonger(timeoutMs)),
+  )
+}
+
+// --- internal ---
+
+async function downloadInParts(
+  url: string,
+  file: string,
+  { maximumBytes, signal }: DownloadLimits,
+): Promise<void> {
   const partial = `${file}.part`
   // A link, or anything else that we did not download: nothing is written to its target.
   const found = await lstat(partial).catch(() => undefined)
   if (found?.isFile() === false || (found?.nlink ?? 1) > 1) await rm(partial, { recursive: true })
-  const signal = AbortSignal.any([limits.signal, AbortSignal.timeout(timeoutMs)])
   for (let fruitless = 0; ; ) {
     const before = await sizeOf(partial)
     const headers: Record<string, string> =
@@ -62,8 +76,8 @@ export async function downloadResumably(url: string, file: string, limits: Downl
       }
       if (total === undefined || (await sizeOf(partial)) === total) return await rename(partial, file)
     } catch (cause) {
-      limits.signal.throwIfAborted()
-      if (cause instanceof PipelineError || signal.aborted) throw cause
+      signal.throwIfAborted()
+      if (cause instanceof PipelineError) throw cause
       // A full disk is not a network failure.
       if ((cause as NodeJS.ErrnoException).code === 'ENOSPC') throw cause
       if (fruitless + 1 === mostFruitless) throw unreachable(url, cause)
@@ -72,8 +86,6 @@ export async function downloadResumably(url: string, file: string, limits: Downl
     if (fruitless === mostFruitless) throw unreachable(url, new Error('the server stopped sending'))
   }
 }
-
-// --- internal ---
 
 interface Extent {
   /** Offset of the response's bytes; undefined if it has none. */

@@ -7,6 +7,7 @@ import { withoutArchitecture } from '../debian/dpkg-status.ts'
 import { loadArchives } from '../debian/load-archives.ts'
 import { findUpdates } from '../debian/updates.ts'
 import { messageOf, PipelineError } from '../errors.ts'
+import { withinLimit } from '../host/within-limit.ts'
 import type { Freshness, KnownFreshness } from '../report/freshness.ts'
 import { layersOf } from '../store/chain.ts'
 import { packagesOf } from '../store/packages.ts'
@@ -54,17 +55,17 @@ export async function lookAtFreshness(
   patienceMs = defaultPatienceMs,
 ): Promise<Freshness> {
   const { signal } = request
-  const limit = AbortSignal.timeout(patienceMs)
-  const within = signal === undefined ? limit : AbortSignal.any([signal, limit])
-  try {
-    return await judgeFreshness({ ...request, signal: within })
-  } catch (error) {
-    signal?.throwIfAborted()
-    const isLate = limit.aborted
-    if (!isLate && !(error instanceof PipelineError)) throw error
-    const reason = isLate ? `the archives did not answer within ${patienceMs / 1000} s` : messageOf(error)
-    return { status: 'unknown', checkedAt: new Date().toISOString(), reason }
-  }
+  return withinLimit(patienceMs, signal, async (within) => {
+    try {
+      return await judgeFreshness({ ...request, signal: within })
+    } catch (error) {
+      signal?.throwIfAborted()
+      const isLate = within.aborted
+      if (!isLate && !(error instanceof PipelineError)) throw error
+      const reason = isLate ? `the archives did not answer within ${patienceMs / 1000} s` : messageOf(error)
+      return { status: 'unknown', checkedAt: new Date().toISOString(), reason }
+    }
+  })
 }
 
 /** The packages of the layers that a plan already has; empty if layer 0 has to be made. */

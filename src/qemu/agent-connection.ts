@@ -5,6 +5,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { parseJson } from '../text.ts'
+import { splitAnswers } from './answer-lines.ts'
 import type { GuestClock } from './guest-clock.ts'
 
 export interface Answer {
@@ -12,7 +13,7 @@ export interface Answer {
   readonly error?: { readonly class: string; readonly desc: string }
 }
 
-/** @throws Error once QEMU has ended. Responses are undefined if none has arrived in time. */
+/** @throws Error once QEMU has ended, PipelineError `guest-floods` once an answer was too long. Responses are undefined if none has arrived in time. */
 export interface AgentConnection {
   /** The first response to a request. */
   readonly exchange: (request: object, limitSeconds: number) => Promise<Answer | undefined>
@@ -20,6 +21,9 @@ export interface AgentConnection {
   readonly synchronize: (request: object, id: number, limitSeconds: number) => Promise<Answer | undefined>
   readonly close: () => void
 }
+
+/** An agent keeps 16 MiB of each of a command's two outputs, which are 45 MB in base64. */
+const mostAnswerBytes = 48 * 1024 ** 2
 
 /** Sent before a `guest-sync-delimited` and received before its response: 0xFF never occurs in UTF-8 JSON. */
 const sentinel = 0xff
@@ -33,17 +37,28 @@ export async function connectToAgent(
   await once(socket, 'connect', { signal })
   let ended: Error | undefined
   let take: ((line: string) => void) | undefined
-  socket.on(
-    'data',
-    // Anything before the sentinel is a response to an earlier client.
-    splitLines((line) => take?.(line.subarray(line.lastIndexOf(sentinel) + 1).toString())),
-  )
-  const end = () => {
-    ended ??= new Error('QEMU ended, and the guest agent with it')
+  const end = (error: Error) => {
+    ended ??= error
     take?.('')
   }
-  socket.on('error', end)
-  socket.on('close', end)
+  socket.on(
+    'data',
+    splitAnswers(
+      // Anything before the sentinel is a response to an earlier client.
+      (line) => take?.(line.subarray(line.lastIndexOf(sentinel) + 1).toString()),
+      {
+        port: 'the port of its agent',
+        mostBytes: mostAnswerBytes,
+        onFlood: (error) => {
+          end(error)
+          socket.destroy()
+        },
+      },
+    ),
+  )
+  const gone = () => end(new Error('QEMU ended, and the guest agent with it'))
+  socket.on('error', gone)
+  socket.on('close', gone)
 
   const send = async (
     bytes: Buffer,
@@ -84,17 +99,4 @@ export async function connectToAgent(
 
 function lineOf(request: object): Buffer {
   return Buffer.from(`${JSON.stringify(request)}\n`)
-}
-
-/** Passes on complete lines, without line terminators, from bytes that arrive in pieces. */
-function splitLines(onLine: (line: Buffer) => void): (bytes: Buffer) => void {
-  let rest = Buffer.alloc(0)
-  return (bytes) => {
-    rest = Buffer.concat([rest, bytes])
-    for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n')) {
-      const line = rest.subarray(0, end)
-      rest = rest.subarray(end + 1)
-      onLine(line)
-    }
-  }
 }

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { PipelineError, shownLines } from '../errors.ts'
 import { awaitedLater } from '../host/awaited-later.ts'
 import { type ProcessGroup, type ProcessResult, startGroup, startOnTerminal } from '../host/process.ts'
+import { withinLimit } from '../host/within-limit.ts'
 import { qemuArguments } from './arguments.ts'
 import type { Machine } from './machine.ts'
 import { watchOutputLogs } from './output-limit.ts'
@@ -76,14 +77,16 @@ export function startQemu(machine: Machine, options: QemuOptions = {}): Qemu {
 
   const connect = async (signal: AbortSignal): Promise<Qmp> => {
     if (machine.qmpSocket === undefined) throw new Error('this machine has no QMP socket')
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(qmpLimitMs)])
+    const socket = machine.qmpSocket
     const end = awaitedLater(untilEnd())
-    const connected = connectQmp(machine.qmpSocket, limit).catch(async (error: unknown) => {
-      // QEMU's last output says more than a broken connection.
-      if (!limit.aborted) await Promise.race([end, sleep(1000)])
-      throw error
+    qmp = await withinLimit(qmpLimitMs, signal, (within) => {
+      const connected = connectQmp(socket, within).catch(async (error: unknown) => {
+        // QEMU's last output says more than a broken connection.
+        if (!within.aborted) await Promise.race([end, sleep(1000)])
+        throw error
+      })
+      return Promise.race([connected, end])
     })
-    qmp = await Promise.race([connected, end])
     return qmp
   }
 

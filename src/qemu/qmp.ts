@@ -53,12 +53,16 @@ export async function connectQmp(path: string, signal: AbortSignal): Promise<Qmp
       waiting.push({ resolve, reject, command })
       socket.write(`${JSON.stringify({ execute: command, arguments: argumentsObject })}\n`)
     })
+  const giveUp = () => socket.destroy()
+  signal.addEventListener('abort', giveUp, { once: true })
   try {
     await greeted
     await execute('qmp_capabilities')
   } catch (error) {
     socket.destroy()
     throw error
+  } finally {
+    signal.removeEventListener('abort', giveUp)
   }
   return { execute, events, close: () => socket.destroy() }
 }

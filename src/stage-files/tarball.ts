@@ -3,10 +3,13 @@
 import { isUtf8 } from 'node:buffer'
 import { execa } from 'execa'
 import { toolsMissing } from '../host/tools.ts'
+import { takesMoreMemory, unpackingMiB, xzLimit } from '../host/unpacking.ts'
 import { reasonIn } from '../text.ts'
 import { escapeBytes, faultOfTree } from './tree-faults.ts'
 
-const limits = { timeout: 120_000, reject: false, maxBuffer: 64 << 20, env: { LC_ALL: 'C' } } as const
+/** tar runs xz by itself, which then gets its options from here; zstd has a limit of its own. */
+const env = { LC_ALL: 'C', XZ_DEFAULTS: xzLimit, XZ_OPT: xzLimit }
+const limits = { timeout: 120_000, reject: false, maxBuffer: 64 << 20, env } as const
 
 /** First characters of `tar -tv` lines for a file, a folder, a symbolic link and a hard link. */
 const harmlessTypes = ['-', 'd', 'l', 'h']
@@ -21,6 +24,7 @@ export async function unpackTarball(tarball: string, folder: string): Promise<st
     execa('tar', ['--list', '--quoting-style=escape', ...options, '--file', tarball], limits)
   const names = await list()
   if (names.code === 'ENOENT') throw toolsMissing(['tar'])
+  if (takesMoreMemory(names.stderr)) return `takes more memory to unpack than ${unpackingMiB} MiB`
   if (names.failed) return `is not a tarball that tar can read (${reasonIn(names.stderr)})`
   for (const name of names.stdout.split('\n').filter(Boolean)) {
     if (name.startsWith('/')) return `has the absolute name ${name} in it`

@@ -1,8 +1,8 @@
 /** The host's end of the build channel: asks the guest to freeze its disk, and to prepare for being suspended. */
 
-import { once } from 'node:events'
-import { createInterface } from 'node:readline'
+import { EventEmitter, once } from 'node:events'
 import { connectWhenThere } from '../host/unix-socket.ts'
+import { splitAnswers } from '../qemu/answer-lines.ts'
 import { type GuestClock, startGuestClock } from '../qemu/guest-clock.ts'
 
 export interface Channel {
@@ -20,6 +20,9 @@ export interface Channel {
 /** A guest that takes longer than this for one request hangs. Emulated guests take a second to drop their caches. */
 const answerSeconds = 60
 
+/** An answer has a dozen bytes. */
+const mostAnswerBytes = 64 * 1024
+
 /**
  * Connects as soon as the socket exists, until `signal` is aborted. The guest's end may come up later: requests wait for it.
  * @param clock measures the time limit for a response @default the host's time
@@ -30,10 +33,25 @@ export async function connectChannel(
   clock: Pick<GuestClock, 'sleep'> = startGuestClock(),
 ): Promise<Channel> {
   const socket = await connectWhenThere(path, signal)
-  const answers = createInterface({ input: socket }).on('error', () => socket.destroy())
+  const answers = new EventEmitter()
+  let flood: Error | undefined
+  // Nobody may be waiting for an answer.
+  answers.on('error', (error: Error) => {
+    flood = error
+    socket.destroy()
+  })
+  socket.on(
+    'data',
+    splitAnswers((line) => answers.emit('line', line.toString()), {
+      port: 'the build channel',
+      mostBytes: mostAnswerBytes,
+      onFlood: (error) => answers.emit('error', error),
+    }),
+  )
   socket.on('error', () => socket.destroy())
   signal.addEventListener('abort', () => socket.destroy(), { once: true })
   const ask = async (line: string, more: Uint8Array = Buffer.alloc(0)): Promise<void> => {
+    if (flood !== undefined) throw flood
     const [request] = line.split(' ')
     const waiting = new AbortController()
     const limit = AbortSignal.any([signal, waiting.signal])

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { z } from 'zod'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { withinLimit } from '../host/within-limit.ts'
 import { parseJson } from '../text.ts'
 
 /** A repository in a registry. */
@@ -43,13 +44,13 @@ export function openRegistry(reference: string, patienceSeconds = listSeconds): 
     reference,
     list: async (signal) => {
       try {
-        const limit = AbortSignal.timeout(patienceSeconds * 1000)
         const words = ['list-tags', tls(''), `docker://${reference}`]
-        const text = await skopeo(words, AbortSignal.any([signal, limit])).catch((cause: unknown) => {
-          signal.throwIfAborted()
-          if (!limit.aborted) throw cause
-          throw new RegistryFault(`its list of tags has not ended after ${patienceSeconds} s`)
-        })
+        const text = await withinLimit(
+          patienceSeconds * 1000,
+          signal,
+          (within) => skopeo(words, within),
+          () => new RegistryFault(`its list of tags has not ended after ${patienceSeconds} s`),
+        )
         const { data } = tagList.safeParse(parseJson(text))
         if (data === undefined) throw new RegistryFault('its list of tags has a different format')
         return data.Tags ?? []

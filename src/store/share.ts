@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { awaitedLater } from '../host/awaited-later.ts'
 import { makeTemporaryFolder } from '../host/files.ts'
 import type { SshTrust } from '../host/ssh-signature.ts'
+import { tookLonger, withinLimit } from '../host/within-limit.ts'
 import { mostBytesOf, packLayer, unpackLayer, WrongLayer } from './artifact.ts'
 import { layersOf } from './chain.ts'
 import type { LayerKey } from './layer-key.ts'
@@ -170,18 +171,22 @@ async function withinTime(
 ): Promise<Shared> {
   const { timeoutSeconds, signal, registry, onLayer } = request
   const layers: Layer[] = []
-  const late = AbortSignal.timeout(timeoutSeconds * 1000)
   const work = await makeTemporaryFolder(join(request.workFolder, 'registry'))
+  let isLate = false
+  const done = (layer: Layer) => {
+    layers.push(layer)
+    onLayer(layer)
+  }
+  const late = () => {
+    isLate = true
+    return tookLonger(timeoutSeconds * 1000)
+  }
   try {
-    await share(work, AbortSignal.any([signal, late]), (layer) => {
-      layers.push(layer)
-      onLayer(layer)
-    })
+    await withinLimit(timeoutSeconds * 1000, signal, (within) => share(work, within, done), late)
     return { layers, fault: undefined }
   } catch (error) {
     signal.throwIfAborted()
-    if (late.aborted)
-      return { layers, fault: `${registry.reference} did not finish within ${timeoutSeconds} s` }
+    if (isLate) return { layers, fault: `${registry.reference} did not finish within ${timeoutSeconds} s` }
     if (error instanceof RegistryFault || error instanceof WrongLayer)
       return { layers, fault: `${registry.reference}: ${error.message}` }
     throw error

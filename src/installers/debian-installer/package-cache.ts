@@ -2,7 +2,7 @@
 
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { findListedFile, type ListedPackage } from '../../debian/packages-index.ts'
+import { type ListedPackage, openIndex } from '../../debian/packages-index.ts'
 import { messageOf } from '../../errors.ts'
 import { sha256File } from '../../host/hash-file.ts'
 import { sizeIfThere } from '../../host/unless-missing.ts'
@@ -37,6 +37,7 @@ export async function openPackageCache(options: PackageCacheOptions): Promise<Pa
   const { index, folder, workFolder, onFault } = options
   await mkdir(folder, { recursive: true })
   await mkdir(workFolder, { recursive: true })
+  const findListed = openIndex(index)
   let passing = 0
   const pathOf = ({ archiveName }: ListedPackage) => join(folder, archiveName)
   const isListed = async (path: string, { sha256, size }: ListedPackage) =>
@@ -75,7 +76,7 @@ export async function openPackageCache(options: PackageCacheOptions): Promise<Pa
 
   return {
     find: (path) => {
-      const listed = findListedFile(index, path)
+      const listed = findListed(path)
       return listed !== undefined && /^[\w.+~%-]+$/.test(listed.archiveName) ? listed : undefined
     },
     get: async (listed) => ((await isListed(pathOf(listed), listed)) ? pathOf(listed) : undefined),

@@ -120,7 +120,7 @@ describe('a user image', () => {
       message: expect.stringContaining('west & south: Failed post download script: checksum mismatch'),
     })
     cloud.statusOf = () => ({ isready: false, status: '1% Downloaded' })
-    await expect(waitUntilReady(call, id, request(), { timeoutMs: 20, pauseMs: 5 })).rejects.toThrow(
+    await expect(waitUntilReady(call, id, request(), { timeoutMs: 10_000, pauseMs: 10_000 })).rejects.toThrow(
       /is not ready: it took too long; east: 1% Downloaded, west & south: 1% Downloaded/,
     )
   })

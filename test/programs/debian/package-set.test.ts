@@ -1,5 +1,6 @@
 /** A package set is believed as far as the archives' signatures and its own list go, and no further. */
 
+import { once } from 'node:events'
 import {
   mkdirSync,
   readFileSync,
@@ -10,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { request } from 'node:http'
+import { connect } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { archivesOf } from '../../../src/debian/archives.ts'
@@ -246,6 +248,28 @@ describeWith(['gpg', 'gpgv', 'xz'], 'a package set', () => {
         },
       ])
       expect(mirror.asked).toEqual([])
+    } finally {
+      server.close()
+    }
+  })
+
+  it('answers one request of each connection, however many are sent at once', async () => {
+    const server = await startSetServer(await open(), archivesOf(await imageOf()), never)
+    try {
+      const url = `${mirror.debian}/pool/nano.deb`
+      const socket = connect(server.port, '127.0.0.1')
+      socket.write(`GET ${url} HTTP/1.1\r\nHost: x\r\n\r\n`.repeat(2000))
+      const chunks: Buffer[] = []
+      socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+      // It hangs up while requests are still on their way to it.
+      socket.on('error', () => socket.destroy())
+      await once(socket, 'close')
+      expect(
+        Buffer.concat(chunks)
+          .toString()
+          .match(/HTTP\/1\.1 200/g),
+      ).toHaveLength(1)
+      expect(await viaProxy(server.port, url)).toMatchObject({ status: 200, body: 'nano .deb' })
     } finally {
       server.close()
     }

@@ -96,6 +96,38 @@ describeWith(['gzip', 'xz', 'zstd', 'bzip2', 'unzip', 'python3'], 'an archive', 
     expect(failed.message).not.toMatch(/\n|Command failed/)
   })
 
+  it.each([
+    ['xz', ['xz', '-c', '--lzma2=preset=0,dict=512MiB']],
+    ['zst', ['zstd', '-q', '-c', '-1', '--long=29']],
+  ] as const)(
+    'is refused if it takes too much memory, and told apart from a damaged one: %s',
+    async (ending, [program, ...words]) => {
+      // A stream whose size is not known asks for its whole window.
+      const packed = execFileSync(program, words, {
+        input: Buffer.alloc(1000, 'some of it'),
+        stdio: ['pipe', 'pipe', 'ignore'],
+      })
+      writeFileSync(path(`large.${ending}`), packed)
+      await expect(unpackArchive(path(`large.${ending}`), path(), signal)).rejects.toMatchObject({
+        code: 'disk-unreadable',
+        exitCode: 2,
+        message: `cannot unpack ${path(`large.${ending}`)}: it takes more memory than 256 MiB`,
+        hint: expect.stringContaining('unpack it yourself'),
+      })
+    },
+  )
+
+  it.each([
+    ['xz', ['xz', '-9', '-c']],
+    ['zst', ['zstd', '-q', '-c', '-19', '--long=27']],
+  ] as const)('is unpacked as others pack it best: %s', async (ending, [program, ...words]) => {
+    const content = Buffer.alloc(1000, 'some of it')
+    writeFileSync(path(`best.${ending}`), execFileSync(program, words, { input: content }))
+    mkdirSync(path('work'))
+    const unpacked = await unpackArchive(path(`best.${ending}`), path('work'), signal)
+    expect(readFileSync(unpacked).equals(content)).toBe(true)
+  })
+
   it('is named in what fails afterwards, since its copy is gone by then', async () => {
     const archive = pack('gz', 1000)
     mkdirSync(path('work'))

@@ -176,6 +176,16 @@ function makeSparse(file: string): void {
   truncateSync(file, 1024 ** 4)
 }
 
+it('a tarball that takes too much memory is refused, and told apart from a damaged one', async () => {
+  const tarball = path('payload.txz')
+  const words = ['--create', '--xz', '--file', tarball, '--directory', tree, '.']
+  execFileSync('tar', words, {
+    env: { ...process.env, XZ_OPT: '--lzma2=preset=0,dict=512MiB' },
+    stdio: 'pipe',
+  })
+  expect(await faultOf(tarball)).toBe('takes more memory to unpack than 256 MiB')
+})
+
 it('a tarball of terabytes is refused before it is read', async () => {
   makeSparse(path('huge.tar'))
   expect(await faultOf(path('huge.tar'))).toBe('has 1.0 TiB; the limit is 2.0 GiB')

@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { fetchListed, verifyRelease } from '../../../src/debian/release.ts'
+import { findNewestSnapshot } from '../../../src/debian/snapshots.ts'
+import { exchange } from '../../../src/host/exchange.ts'
 import { gunzip } from '../../../src/host/gunzip.ts'
 import { download, get, head } from '../../../src/host/http.ts'
 import { downloadResumably } from '../../../src/host/resumable-download.ts'
@@ -14,6 +16,7 @@ import { findDisc } from '../../../src/installers/debian-installer/disc.ts'
 import { provideImage } from '../../../src/installers/disk-image/provide-image.ts'
 import { provideSource } from '../../../src/stage-files/provide-source.ts'
 import { useFolder } from '../../support/folder.ts'
+import { collectGarbage, shortenLimits } from '../../support/limits.ts'
 
 const path = useFolder()
 const never = new AbortController().signal
@@ -118,24 +121,47 @@ describe('an answer without end is refused', () => {
 
 describe('an answer that takes too long', () => {
   it('is given up after a time that its largest size decides', async () => {
-    const limits: AbortController[] = []
-    const asked: number[] = []
-    vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => {
-      asked.push(ms)
-      const limit = new AbortController()
-      limits.push(limit)
-      return limit.signal
+    const asked = shortenLimits()
+    answer = (_request, response) => response.writeHead(200, { 'content-length': '10' }).write('a')
+    await expect(get(url, 10, never)).rejects.toMatchObject({
+      code: 'mirror-unreachable',
+      message: expect.stringContaining('it took longer than 61 s'),
     })
-    answer = (_request, response) => {
-      response.writeHead(200, { 'content-length': '10' }).write('a')
-      limits.at(-1)?.abort(new DOMException('timeout', 'TimeoutError'))
-    }
-    await expect(get(url, 10, never)).rejects.toMatchObject({ code: 'mirror-unreachable' })
     await expect(download(url, path('file'), 1600 * 1024, never)).rejects.toMatchObject({
       code: 'mirror-unreachable',
     })
     await expect(download(url, path('file'), 2 ** 50, never)).rejects.toThrow(url)
     expect(asked).toEqual([60_001, 162_400, 7_200_000])
+  })
+
+  const slow: typeof callers = {
+    ...callers,
+    'a call of an object store': () =>
+      exchange(url, async () => ({
+        ...{ method: 'GET', headers: {}, maximumBytes: 10, mayRepeat: false, signal: never },
+      })),
+    'the newest snapshot': () =>
+      findNewestSnapshot(
+        {
+          ...{ debian: `${url}/{snapshot}`, security: `${url}/{snapshot}`, keyring: '' },
+          ...{ components: ['main'], snapshot: undefined },
+        },
+        new Date(),
+        never,
+      ),
+  }
+
+  it.each(Object.keys(slow))('is given up after memory was collected, too: %s', async (name) => {
+    shortenLimits()
+    const hasBody = name !== 'the newest snapshot'
+    answer = async (_request, response) => {
+      if (hasBody) response.writeHead(200, { 'content-length': '10' }).write('a')
+      await collectGarbage()
+    }
+    await expect(slow[name]?.()).rejects.toMatchObject({
+      code: expect.stringMatching(/^(mirror|server)-unreachable$/),
+      message: expect.stringContaining('it took longer than'),
+    })
   })
 
   it('ends at once when the user interrupts', async () => {

@@ -34,6 +34,8 @@ type Say = (bytes: string | Buffer) => void
 async function fakeAgent(answer: (request: Request, say: Say) => void, isMute = false): Promise<void> {
   server = createServer((connection) => {
     socket = connection
+    // The other end hangs up while it is still being sent to.
+    connection.on('error', () => connection.destroy())
     const say: Say = (bytes) => void connection.write(bytes)
     let rest = Buffer.alloc(0)
     connection.on('data', (bytes: Buffer) => {
@@ -116,6 +118,29 @@ describe('a call to the guest agent', () => {
     const { call } = await connect()
     const names = ['one', 'two', 'three']
     expect(await Promise.all(names.map((name) => call(name)))).toEqual(names)
+  })
+
+  it('that is answered without an end fails, and so does every later one', async () => {
+    await fakeAgent((_request, say) => {
+      const chunk = Buffer.alloc(1024 ** 2, 'x')
+      for (let sent = 0; sent < 64; sent += 1) say(chunk)
+    })
+    const { call, sync } = await connect()
+    const flood = {
+      code: 'guest-floods',
+      message: 'the guest floods the port of its agent: one answer has more than 49152 KiB',
+    }
+    await expect(call('x')).rejects.toMatchObject(flood)
+    await expect(sync(1)).rejects.toMatchObject(flood)
+    expect(socket).toBeDefined()
+    await expect.poll(() => socket?.destroyed).toBe(true)
+  })
+
+  it('gets the largest answer that an agent gives: both outputs of a command, with 16 MiB each', async () => {
+    const output = Buffer.alloc(16 * 1024 ** 2, 'x').toString('base64')
+    const status = { exited: true, exitcode: 0, 'out-data': output, 'err-data': output }
+    await fakeAgent((_request, say) => say(answer(status)))
+    expect(await (await connect()).call('guest-exec-status')).toEqual(status)
   })
 
   it('fails when QEMU ends', async () => {

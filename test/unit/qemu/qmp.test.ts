@@ -120,6 +120,16 @@ describe('a connection', () => {
     await expect(connecting).rejects.toThrow(/abort/i)
   })
 
+  it('is given up when QEMU greets and then says nothing', async () => {
+    server = createServer((connection) => {
+      socket = connection
+      connection.write(`${JSON.stringify(greeting)}\r\n`)
+      connection.once('data', () => giveUp.abort())
+    }).listen(path('qmp'))
+    await once(server, 'listening')
+    await expect(connect()).rejects.toThrow('QEMU ended during qmp_capabilities')
+  })
+
   it('fails when QEMU ends before its greeting', async () => {
     server = createServer((connection) => connection.end()).listen(path('qmp'))
     await once(server, 'listening')

@@ -47,6 +47,21 @@ describe('the build channel', () => {
     expect([bytes, rest]).toEqual(['7', 'renewal'])
   })
 
+  it('is closed when an answer never ends', async () => {
+    let guest: Socket | undefined
+    const { channel } = await withGuest((_text, socket) => {
+      guest = socket.on('error', () => undefined)
+      socket.write(Buffer.alloc(128 * 1024, 'x'))
+    })
+    const flood = {
+      code: 'guest-floods',
+      message: 'the guest floods the build channel: one answer has more than 64 KiB',
+    }
+    await expect(channel.freeze()).rejects.toMatchObject(flood)
+    await expect(channel.thaw()).rejects.toMatchObject(flood)
+    await expect.poll(() => guest?.destroyed).toBe(true)
+  })
+
   it('takes an answer in pieces, and no answer to something else', async () => {
     const { channel } = await withGuest((text, socket) => {
       if (text === 'freeze\n') {
