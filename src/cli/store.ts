@@ -11,7 +11,7 @@ import { layersOf } from '../store/chain.ts'
 import type { Layer } from '../store/layer-record.ts'
 import { choosePrunable, sizeOf } from '../store/prune.ts'
 import { openStates, type States } from '../store/states.ts'
-import { openStore, type Store } from '../store/store.ts'
+import { listedOnce, openStore, type Store } from '../store/store.ts'
 import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import { addShareVerbs } from './share.ts'
 import type { Terminal } from './terminal.ts'
@@ -60,11 +60,12 @@ async function open(options: PipelineOptions, missing?: Missing): Promise<Opened
   const { images, outFolder } = await choosePipeline({ ...options, all }, missing)
   const store = openStore(outFolderAt(outFolder).store)
   const users = new Map<string, string[]>()
+  const listed = await listedOnce(store)
   for (const image of images) {
-    const plan = await planImage(image, store)
+    const plan = await planImage(image, listed)
     for (const { key } of layersOf(plan)) users.set(key, [...(users.get(key) ?? []), image.variant])
   }
-  return { store, states: openStates(outFolderAt(outFolder).states), layers: await store.list(), users }
+  return { store, states: openStates(outFolderAt(outFolder).states), layers: await listed.list(), users }
 }
 
 async function list(options: ListOptions, terminal: Terminal): Promise<number> {

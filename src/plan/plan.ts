@@ -76,7 +76,7 @@ export interface PlanOptions {
 /** Plans one image. Reads the host's scripts and the store's records, and changes nothing. */
 export async function planImage(
   image: ResolvedImage,
-  store: Store,
+  store: Pick<Store, 'list'>,
   options: PlanOptions = {},
 ): Promise<Plan> {
   const layers = await store.list()

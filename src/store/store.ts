@@ -121,6 +121,12 @@ export function openStore(
   }
 }
 
+/** A store whose layers are listed now, for those who only look: a plan of each variant lists all of them. */
+export async function listedOnce(store: Store): Promise<Store> {
+  const layers = await store.list()
+  return { ...store, list: async () => layers }
+}
+
 // --- internal ---
 
 /** A single system call, where `rm` makes several. */
