@@ -19,7 +19,7 @@ import { explainLayer } from '../plan/why.ts'
 import type { Freshness } from '../report/freshness.ts'
 import { layersOf } from '../store/chain.ts'
 import { sizeOf } from '../store/prune.ts'
-import { openStore, type Store } from '../store/store.ts'
+import { listedOnce, openStore, type Store } from '../store/store.ts'
 import { isVerified } from '../verify/candidates.ts'
 import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import { type Terminal, warn } from './terminal.ts'
@@ -46,7 +46,7 @@ export function planCommand(command: Command, terminal: Terminal, choose: Choose
 
 async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<number> {
   const { pipeline, images, outFolder } = await choosePipeline(options)
-  const store = openStore(outFolderAt(outFolder).store)
+  const store = await listedOnce(openStore(outFolderAt(outFolder).store))
   const shown = []
   for (const image of images) shown.push(await lookAtImage(image, store, outFolder, options.why === true))
   const outlook = await outlookOf(pipeline, store, shown)

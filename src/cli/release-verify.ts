@@ -69,22 +69,20 @@ async function verify(folder: string, options: VerifyOptions, terminal: Terminal
   await requireRelease(folder)
   const rebuilding = rebuildTrust(options)
   const { verifyRelease } = await import('../release/verify-release.ts')
-  const verification = await untilInterrupted((signal) =>
-    verifyRelease({
-      folder: resolvePath(folder),
-      trust: {
-        signers: pathOf(options.signers),
-        revoked: pathOf(options.revoked),
-        keyring: pathOf(options.keyring),
-        attestation: attestationTrust(options),
-      },
-      onStep: (text) => terminal.error(`${text}\n`),
-      signal,
-    }),
-  )
+  const trust = {
+    signers: pathOf(options.signers),
+    revoked: pathOf(options.revoked),
+    keyring: pathOf(options.keyring),
+    attestation: attestationTrust(options),
+  }
+  const onStep = (text: string) => terminal.error(`${text}\n`)
+  const { verification, rebuilds } = await untilInterrupted(async (signal) => {
+    const verification = await verifyRelease({ folder: resolvePath(folder), trust, onStep, signal })
+    return { verification, rebuilds: await findRebuilds(verification, rebuilding, onStep, signal) }
+  })
   const { files, record, signedBy, faults } = verification
   const exceptions = record?.exceptions ?? []
-  const { rebuiltBy, faults: doubts } = await findRebuilds(verification, rebuilding)
+  const { rebuiltBy, faults: doubts } = rebuilds
   const result = { files, exceptions, signedBy, rebuiltBy, faults }
   if (options.json) terminal.out(`${JSON.stringify(result, null, 2)}\n`)
   else for (const { file, fault } of faults) terminal.out(`${inOneLine(`${file}: ${fault}`)}\n`)
@@ -115,10 +113,12 @@ function rebuildTrust(options: VerifyOptions): RebuildTrust | undefined {
 async function findRebuilds(
   { record, faults }: ReleaseVerification,
   trust: RebuildTrust | undefined,
+  onStep: (text: string) => void,
+  signal: AbortSignal,
 ): Promise<CountedRebuilds> {
   if (trust === undefined || record === undefined || faults.length > 0) return { rebuiltBy: [], faults: [] }
   const { countRebuilds } = await import('../release/count-rebuilds.ts')
-  return countRebuilds(record, trust)
+  return countRebuilds({ record, trust, onStep, signal })
 }
 
 function renderRebuilders(rebuiltBy: readonly string[], record: ReleaseVerification['record']): string {

@@ -13,7 +13,7 @@ import type { Layer } from '../store/layer-record.ts'
 import { sizeOf } from '../store/prune.ts'
 import { openRegistry } from '../store/registry.ts'
 import { pullLayers, pushLayers } from '../store/share.ts'
-import { openStore } from '../store/store.ts'
+import { listedOnce, openStore } from '../store/store.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { addPipelineOptions, choosePipeline, type PipelineOptions, pathOf } from './options.ts'
 import { reportTo, type Terminal, warn } from './terminal.ts'
@@ -75,7 +75,8 @@ async function share(
   const lock = await takeFolder(outFolder, verb, options, terminal)
   try {
     const store = openStore(outFolderAt(outFolder).store, lock.confirm)
-    const plans = await Promise.all(images.map((image) => planImage(image, store)))
+    const listed = await listedOnce(store)
+    const plans = await Promise.all(images.map((image) => planImage(image, listed)))
     // Where nothing can be redrawn, the lines for the layers are enough.
     const reporter = terminal.isLive ? reportTo(terminal, outFolder) : undefined
     const view = reporter && showTransfer(verb, reporter)

@@ -5,17 +5,18 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { exitCodes } from '../errors.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { planImage } from '../plan/plan.ts'
-import { formatAge, formatBytes, formatTable, plural } from '../report/format.ts'
+import { formatBytes, plural } from '../report/format.ts'
 import type { Missing } from '../stage-files/provide-source.ts'
 import { layersOf } from '../store/chain.ts'
 import type { Layer } from '../store/layer-record.ts'
-import { choosePrunable, growTrees, type LayerTree, sizeOf } from '../store/prune.ts'
-import { openStates, type SavedState, type States } from '../store/states.ts'
-import { openStore, type Store } from '../store/store.ts'
+import { choosePrunable, sizeOf } from '../store/prune.ts'
+import { openStates, type States } from '../store/states.ts'
+import { listedOnce, openStore, type Store } from '../store/store.ts'
 import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import { addShareVerbs } from './share.ts'
 import type { Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
+import { renderStoredLayers } from './views/stored-layers.ts'
 import { addWaitOption, takeFolder, type WaitOptions } from './wait.ts'
 
 interface ListOptions extends PipelineOptions {
@@ -63,63 +64,28 @@ async function open(options: PipelineOptions, missing?: Missing): Promise<Opened
   const { images, outFolder } = await choosePipeline({ ...options, all }, missing)
   const store = openStore(outFolderAt(outFolder).store)
   const users = new Map<string, string[]>()
+  const listed = await listedOnce(store)
   for (const image of images) {
-    const plan = await planImage(image, store)
+    const plan = await planImage(image, listed)
     for (const { key } of layersOf(plan)) users.set(key, [...(users.get(key) ?? []), image.variant])
   }
-  return { store, states: openStates(outFolderAt(outFolder).states), layers: await store.list(), users }
+  return { store, states: openStates(outFolderAt(outFolder).states), layers: await listed.list(), users }
 }
 
 async function list(options: ListOptions, terminal: Terminal): Promise<number> {
   const { layers, users, states } = await open(options)
   const saved = await states.list()
-  const statesOf = ({ key }: Layer) => saved.filter(({ layer }) => layer === key)
   if (options.json) {
     const rows = layers.map((layer) => ({
       ...layer,
       usedBy: users.get(layer.key) ?? [],
-      states: statesOf(layer),
+      states: saved.filter((state) => state.layer === layer.key),
     }))
     terminal.out(`${JSON.stringify(rows, null, 2)}\n`)
     return exitCodes.ok
   }
-  const rows = growTrees(layers).flatMap((tree) => describe(tree, users, statesOf))
-  const head = ['layer', 'size', 'state', 'age', 'key', 'used by']
-  const counts = [`${plural(layers.length, 'layer')}, ${formatBytes(sizeOf(layers))}`]
-  if (saved.length > 0) counts.push(`${plural(saved.length, 'state')}, ${formatBytes(sizeOf(saved))}`)
-  terminal.out(`${formatTable([head, ...rows], [false, true, true, true])}\n${counts.join('; ')}\n`)
+  terminal.out(renderStoredLayers({ layers, saved, users }))
   return exitCodes.ok
-}
-
-/**
- * One row per layer. A chain is not indented: indentation shows where several layers share the one below.
- * @param first prefix of the layer's own line
- * @param rest prefix of the lines for the layers built on it
- */
-function describe(
-  { layer, above }: LayerTree,
-  users: OpenedStore['users'],
-  statesOf: (layer: Layer) => readonly SavedState[],
-  first = '',
-  rest = '',
-): string[][] {
-  const { name, sizeBytes, createdAt, key } = layer
-  const stateBytes = sizeOf(statesOf(layer))
-  const age = formatAge((Date.now() - Date.parse(createdAt)) / 1000)
-  const row = [
-    `${first}${name}`,
-    formatBytes(sizeBytes),
-    stateBytes === 0 ? '' : formatBytes(stateBytes),
-    age,
-    key.slice(0, 12),
-    (users.get(key) ?? []).join(' '),
-  ]
-  const rows = above.map((tree, index) => {
-    if (above.length === 1) return describe(tree, users, statesOf, rest, rest)
-    const [branch, indent] = index === above.length - 1 ? ['└─ ', '   '] : ['├─ ', '│  ']
-    return describe(tree, users, statesOf, rest + branch, rest + indent)
-  })
-  return [row, ...rows.flat()]
 }
 
 async function verify(options: PipelineOptions, terminal: Terminal): Promise<number> {

@@ -100,20 +100,19 @@ export function describeSetPackage({ name, version, architecture, sha256, url }:
  */
 export async function openPackageSet(folder: string, signal: AbortSignal): Promise<PackageSet> {
   const { content, text } = await readSet(folder)
-  const names = await namesIn(folder)
-  const lists = content.archives.flatMap((one) => [
-    releaseFileOf(one.sha256),
-    ...one.indexes.map(indexFileOf),
-  ])
+  const names = new Set(await namesIn(folder))
+  const lists = new Set(
+    content.archives.flatMap((one) => [releaseFileOf(one.sha256), ...one.indexes.map(indexFileOf)]),
+  )
   const debs = new Map(content.packages.map((one) => [debOf(one), one]))
   if (debs.size < content.packages.length) throw unreadable(folder, `${setFile} lists a package twice`)
-  const foreign = names.find((name) => name !== setFile && !lists.includes(name) && !debs.has(name))
+  const foreign = [...names].find((name) => name !== setFile && !lists.has(name) && !debs.has(name))
   if (foreign !== undefined) throw unreadable(folder, `${JSON.stringify(foreign)} is not in its list`)
-  const lost = lists.find((name) => !names.includes(name))
+  const lost = [...lists].find((name) => !names.has(name))
   if (lost !== undefined) throw unreadable(folder, `it has no ${lost}`)
   requireAll(
     folder,
-    [...debs].flatMap(([name, one]) => (names.includes(name) ? [] : [one])),
+    [...debs].flatMap(([name, one]) => (names.has(name) ? [] : [one])),
   )
   await someAtATime([...debs], async ([name, { sizeBytes, sha256: expected }]) => {
     const file = join(folder, name)

@@ -35,22 +35,23 @@ export interface SshSignature {
   readonly namespace: string
 }
 
-/** @throws PipelineError `tools` */
+/** @throws PipelineError `tools`, and the reason of `signal` */
 export async function verifySsh(
   { content, signature, namespace }: SshSignature,
   { signers, revoked }: SshTrust,
+  signal?: AbortSignal,
 ): Promise<SignatureVerdict> {
-  const found = await sshKeygen(['find-principals', '-s', signature, '-f', signers])
+  const found = await sshKeygen(['find-principals', '-s', signature, '-f', signers], '', signal)
   const principals = found.stdout.split(/[\n,]/).filter(Boolean)
   const words = ['verify', '-n', namespace, '-s', signature, '-f', signers]
   let said = found.said
   for (const principal of principals) {
-    const verified = await sshKeygen([...words, '-I', principal], content)
+    const verified = await sshKeygen([...words, '-I', principal], content, signal)
     said = verified.said
     if (verified.exitCode !== 0) continue
     if (revoked !== undefined) {
       // A separate call, since ssh-keygen does not say that revocation is the reason.
-      const { exitCode } = await sshKeygen([...words, '-I', principal, '-r', revoked], content)
+      const { exitCode } = await sshKeygen([...words, '-I', principal, '-r', revoked], content, signal)
       if (exitCode !== 0) return noSignature(`its key is revoked in ${revoked}`)
     }
     const key = /\bSHA256:\S+/.exec(verified.stdout)?.[0] ?? 'an unnamed key'
@@ -65,14 +66,17 @@ export async function verifySsh(
 
 async function sshKeygen(
   words: readonly string[],
-  input?: string | Buffer,
+  input: string | Buffer,
+  signal: AbortSignal | undefined,
 ): Promise<{ readonly exitCode: number | undefined; readonly stdout: string; readonly said: string }> {
   const result = await execa('ssh-keygen', ['-Y', ...words], {
     reject: false,
     env: { LC_ALL: 'C' },
     timeout: 30_000,
-    input: input ?? '',
+    input,
+    ...(signal === undefined ? {} : { cancelSignal: signal }),
   })
+  signal?.throwIfAborted()
   if (result.code === 'ENOENT') throw programMissing('ssh-keygen', 'openssh-client')
   const lines = (result.stderr ?? '').trim().split('\n')
   // The reason comes before the last line, which every failure has.

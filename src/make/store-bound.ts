@@ -6,7 +6,7 @@ import { layersOf } from '../store/chain.ts'
 import type { LayerKey } from '../store/layer-key.ts'
 import type { Layer } from '../store/layer-record.ts'
 import { choosePrunable, sizeOf } from '../store/prune.ts'
-import type { Store } from '../store/store.ts'
+import { listedOnce, type Store } from '../store/store.ts'
 
 export interface StoreBound {
   readonly maximumBytes: number
@@ -19,7 +19,8 @@ export async function keysInUse(
   images: readonly ResolvedImage[],
   store: Store,
 ): Promise<ReadonlySet<LayerKey>> {
-  const plans = await Promise.all(images.map((image) => planImage(image, store)))
+  const listed = await listedOnce(store)
+  const plans = await Promise.all(images.map((image) => planImage(image, listed)))
   return new Set(plans.flatMap(keysOf))
 }
 

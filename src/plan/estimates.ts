@@ -7,8 +7,7 @@ import { outFolderAt } from '../host/out-folder.ts'
 import { namesIn } from '../host/unless-missing.ts'
 import type { Ahead } from '../report/events.ts'
 import { mostReportBytes, type Report, reportSchema } from '../report/report.ts'
-import { layersOf } from '../store/chain.ts'
-import { type BaseParts, isBase, type LayerKey } from '../store/layer-key.ts'
+import { basesOf, layersOf } from '../store/chain.ts'
 import type { Layer } from '../store/layer-record.ts'
 import type { Plan } from './plan.ts'
 import { referenceTimes } from './reference-times.ts'
@@ -34,9 +33,9 @@ export async function readEstimates(
 ): Promise<Estimates> {
   const known = new Map<string, number>()
   const newestLast = [...layers].sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1))
-  const byKey = new Map(layers.map((layer) => [layer.key, layer]))
+  const bases = basesOf(layers)
   for (const layer of newestLast) {
-    const base = baseBelow(layer, byKey)
+    const base = bases.get(layer)
     if (base?.arch === arch && (layer.name !== baseName || base.installer === installer))
       known.set(layer.name, layer.buildTimeSeconds)
   }
@@ -51,13 +50,6 @@ export async function readEstimates(
 }
 
 const baseName = 'base'
-
-/** What made the base that a layer is on; undefined if a layer between them is gone. */
-function baseBelow(layer: Layer, byKey: ReadonlyMap<LayerKey, Layer>): BaseParts | undefined {
-  if (isBase(layer.parts)) return layer.parts
-  const parent = layer.parent === null ? undefined : byKey.get(layer.parent)
-  return parent && baseBelow(parent, byKey)
-}
 
 /** Enough that a day of failed runs does not hide the times of the last successful one. */
 const readCount = 20

@@ -10,9 +10,9 @@ import { fitLayout } from '../installers/found-layout.ts'
 import { installerOf } from '../installers/index.ts'
 import type { KeySource } from '../installers/installer.ts'
 import { isSecretVariable } from '../redact.ts'
+import { basesOf } from '../store/chain.ts'
 import {
   type BaseParts,
-  isBase,
   keyOf,
   type LayerKey,
   type LayerParts,
@@ -76,7 +76,7 @@ export interface PlanOptions {
 /** Plans one image. Reads the host's scripts and the store's records, and changes nothing. */
 export async function planImage(
   image: ResolvedImage,
-  store: Store,
+  store: Pick<Store, 'list'>,
   options: PlanOptions = {},
 ): Promise<Plan> {
   const layers = await store.list()
@@ -84,9 +84,9 @@ export async function planImage(
   const baseParts: BaseParts = { ...parts, format: layerFormat, installer: image.installer }
   const baseKey = keyOf(baseParts)
   // Layers of another variant do not explain why those of this one have to be built.
-  const byKey = new Map(layers.map((layer) => [layer.key, layer]))
-  const known = layers.filter((layer) => isOfVariant(layer, baseParts, byKey))
-  const unfit = layoutOf(image, baseKey, byKey.get(baseKey)) === undefined
+  const known = layersOfVariant(layers, baseParts)
+  const stored = layers.find(({ key }) => key === baseKey)
+  const unfit = layoutOf(image, baseKey, stored) === undefined
   const obstacle = options.ignoreStore
     ? 'requested'
     : unfit
@@ -236,13 +236,13 @@ function explainMiss(parts: LayerParts, closest: Layer | undefined): string {
   return own.length > 0 ? `${own.join(', ')} changed` : 'a layer below changed'
 }
 
-/** Whether a layer's base has the same suite and architecture. */
-function isOfVariant(layer: Layer, base: BaseParts, layers: ReadonlyMap<LayerKey, Layer>): boolean {
-  const below = layer.parent === null ? undefined : layers.get(layer.parent)
-  if (below !== undefined) return isOfVariant(below, base, layers)
-  // Only a base layer knows; a layer whose parent was damaged may belong to any variant.
-  if (!isBase(layer.parts)) return true
-  return layer.parts.suite === base.suite && layer.parts.arch === base.arch
+/** Layers whose base has the same suite and architecture. A layer whose parent was damaged may belong to any variant. */
+function layersOfVariant(layers: readonly Layer[], { suite, arch }: BaseParts): readonly Layer[] {
+  const bases = basesOf(layers)
+  return layers.filter((layer) => {
+    const base = bases.get(layer)
+    return base === undefined || (base.suite === suite && base.arch === arch)
+  })
 }
 
 /**
@@ -264,5 +264,8 @@ export function changedParts(
   after: Readonly<Record<string, Json>>,
 ): readonly string[] {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])]
-  return names.filter((name) => canonicalJson(before[name] ?? null) !== canonicalJson(after[name] ?? null))
+  return names.filter((name) => {
+    const [old, now] = [before[name] ?? null, after[name] ?? null]
+    return old !== now && canonicalJson(old) !== canonicalJson(now)
+  })
 }

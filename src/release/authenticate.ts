@@ -40,6 +40,7 @@ export async function authenticate(
   folder: string,
   trust: Trust,
   tag?: string | null,
+  signal?: AbortSignal,
 ): Promise<Authentication> {
   const { signers, revoked, keyring, attestation } = trust
   await requireReadable([signers, revoked, keyring, attestation?.trustedRoot])
@@ -50,7 +51,7 @@ export async function authenticate(
     verdicts.set(
       ssh,
       await judge(folder, ssh, (signature) =>
-        verifySsh({ content: signed, signature, namespace: releaseNamespace }, { signers, revoked }),
+        verifySsh({ content: signed, signature, namespace: releaseNamespace }, { signers, revoked }, signal),
       ),
     )
   if (keyring !== undefined)

@@ -54,7 +54,7 @@ export interface ReleaseVerifyRequest {
 export async function verifyRelease(request: ReleaseVerifyRequest): Promise<ReleaseVerification> {
   const { folder, trust, onStep, signal } = request
   const record = await findReleaseRecord(folder)
-  const authentication = await authenticate(folder, trust, record?.tag)
+  const authentication = await authenticate(folder, trust, record?.tag, signal)
   const faults = new Map<string, string>()
   const blame = (file: string, fault: string) => {
     if (!faults.has(file)) faults.set(file, fault)

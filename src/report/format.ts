@@ -52,7 +52,7 @@ export function formatTable(
   alignRight: readonly boolean[] = [],
 ): string {
   const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(...rows.map((row) => (row[column] ?? '').length)),
+    rows.reduce((most, row) => Math.max(most, (row[column] ?? '').length), 0),
   )
   return rows
     .map((row) =>

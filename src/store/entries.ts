@@ -3,7 +3,8 @@
 import { join } from 'node:path'
 import { readJson } from '../host/json-file.ts'
 import { someAtATime } from '../host/some-at-a-time.ts'
-import { namesIn, sizeIfThere } from '../host/unless-missing.ts'
+import { touchOf } from '../host/touch.ts'
+import { namesIn, sizeIfThere, unlessMissing } from '../host/unless-missing.ts'
 import { isLayerKey, type LayerKey } from './layer-key.ts'
 import { type Layer, maximumRecordBytes, nameIn, parseLayer } from './layer-record.ts'
 
@@ -34,23 +35,38 @@ export interface Entries {
   readonly readAll: () => Promise<readonly Entry[]>
 }
 
+/** What a record said when it was last read: parsing it and digesting its parts is most of the work of a list. */
+interface KnownRecord extends Pick<Entry, 'layer' | 'name'> {
+  readonly mark: string
+}
+
+/** An unchanged record is read once. */
 export function openEntries(folder: string): Entries {
   const disk = (key: LayerKey) => join(folder, `${key}.qcow2`)
   const record = (key: LayerKey) => join(folder, `${key}.json`)
-  const read = async (key: LayerKey): Promise<Entry> => {
-    const value = await readJson(record(key), maximumRecordBytes)
+  const known = new Map<LayerKey, KnownRecord>()
+  const recordOf = async (key: LayerKey): Promise<Omit<KnownRecord, 'mark'>> => {
+    const path = record(key)
+    // Before reading, so that a change during it is noticed the next time.
+    const touch = await unlessMissing(path, () => touchOf(path))
+    const last = known.get(key)
+    if (last !== undefined && last.mark === touch?.mark) return last
+    known.delete(key)
+    const value = await readJson(path, maximumRecordBytes)
     const layer = parseLayer(value)
-    const isOwn = layer?.key === key
-    return {
-      key,
-      layer: isOwn ? layer : undefined,
-      name: nameIn(value),
-      diskBytes: await sizeIfThere(disk(key)),
-    }
+    const found = { layer: layer?.key === key ? layer : undefined, name: nameIn(value) }
+    if (touch?.isSettled) known.set(key, { ...found, mark: touch.mark })
+    return found
+  }
+  const read = async (key: LayerKey): Promise<Entry> => {
+    const { layer, name } = await recordOf(key)
+    return { key, layer, name, diskBytes: await sizeIfThere(disk(key)) }
   }
   const readAll = async (): Promise<readonly Entry[]> => {
     const names = (await namesIn(folder)).filter((name) => name.endsWith('.json'))
     const keys = names.map((name) => name.slice(0, -'.json'.length)).filter(isLayerKey)
+    const there = new Set(keys)
+    for (const key of known.keys()) if (!there.has(key)) known.delete(key)
     return someAtATime(keys, read)
   }
   return { disk, record, read, readAll }

@@ -3,12 +3,12 @@
  * layer below the one that it starts from.
  */
 
-import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { z } from 'zod'
 import { writeDurably } from '../host/files.ts'
 import { sha256File } from '../host/hash-file.ts'
 import { readRecord } from '../host/json-file.ts'
+import { touchOf } from '../host/touch.ts'
 import { digestSchema } from '../report/report.ts'
 
 const schema = z.record(z.string(), z.strictObject({ touched: z.string(), sha256: digestSchema }))
@@ -26,7 +26,7 @@ export interface KnownDigests {
 export function openKnownDigests(file: string, signal?: AbortSignal): KnownDigests {
   const read = async () => (await readRecord(file, schema)) ?? {}
   const learn = async (path: string, sha256: string): Promise<void> => {
-    const touched = await describeTouch(path)
+    const { mark: touched } = await touchOf(path)
     await writeDurably(file, JSON.stringify({ ...(await read()), [basename(path)]: { touched, sha256 } }))
   }
   return {
@@ -38,16 +38,10 @@ export function openKnownDigests(file: string, signal?: AbortSignal): KnownDiges
     },
     of: async (path) => {
       const known = (await read())[basename(path)]
-      if (known !== undefined && known.touched === (await describeTouch(path))) return known.sha256
+      if (known !== undefined && known.touched === (await touchOf(path)).mark) return known.sha256
       const found = await sha256File(path, signal)
       await learn(path, found)
       return found
     },
   }
-}
-
-/** Changes with every write, and with every attempt to hide one: ctime cannot be set. */
-async function describeTouch(path: string): Promise<string> {
-  const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true })
-  return [ino, size, mtimeNs, ctimeNs].join(' ')
 }

@@ -48,10 +48,24 @@ export function choosePrunable(layers: readonly Layer[], rules: PruneRules): rea
     leftBytes -= layer.sizeBytes
     const bared = take(layer)
     if (bared === undefined || isSpared(bared)) continue
-    const at = next.findIndex((other) => compare(bared, other) < 0)
-    next.splice(at === -1 ? next.length : at, 0, bared)
+    next.splice(
+      placeIn(next, (other) => compare(bared, other) < 0),
+      0,
+      bared,
+    )
   }
   return chosen
+}
+
+/** Index of the first item that holds true, in a list where it also does for all after it; the end if none does. */
+function placeIn<Item>(items: readonly Item[], isAfter: (item: Item) => boolean): number {
+  let [low, high] = [0, items.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (isAfter(items[middle] as Item)) high = middle
+    else low = middle + 1
+  }
+  return low
 }
 
 /** Layers on top of one another, to be removed one by one from the top. */

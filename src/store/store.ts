@@ -7,6 +7,7 @@ import { sha256File } from '../host/hash-file.ts'
 import { requireUnlinked } from '../host/out-folder.ts'
 import { someAtATime } from '../host/some-at-a-time.ts'
 import { namesIn, unlessMissing } from '../host/unless-missing.ts'
+import { withThoseAbove } from './chain.ts'
 import { completeIn, faultsIn, openEntries, type StoreFault } from './entries.ts'
 import { openKnownDigests } from './known-digests.ts'
 import type { LayerKey } from './layer-key.ts'
@@ -91,8 +92,9 @@ export function openStore(
     inspect: async () => {
       const found = await entries.readAll()
       const faults = faultsIn(found)
+      const faulty = new Set(faults.map(({ key }) => key))
       for (const { key, layer } of found) {
-        if (layer === undefined || faults.some((fault) => fault.key === key)) continue
+        if (layer === undefined || faulty.has(key)) continue
         if ((await sha256File(disk(key), signal)) === layer.sha256) continue
         faults.push({ key, name: layer.name, fault: 'its disk does not match its digest' })
       }
@@ -119,6 +121,12 @@ export function openStore(
   }
 }
 
+/** A store whose layers are listed now, for those who only look: a plan of each variant lists all of them. */
+export async function listedOnce(store: Store): Promise<Store> {
+  const layers = await store.list()
+  return { ...store, list: async () => layers }
+}
+
 // --- internal ---
 
 /** A single system call, where `rm` makes several. */
@@ -135,23 +143,4 @@ function garbageIn(names: readonly string[]): readonly string[] {
     const key = /^([0-9a-f]{64})\.qcow2$/.exec(name)?.[1]
     return key === undefined ? /\.(tmp|qcow2)$/.test(name) : !all.has(`${key}.json`)
   })
-}
-
-/** These keys and those of all layers above them, each after the ones above it. */
-function withThoseAbove(keys: readonly LayerKey[], layers: readonly Layer[]): ReadonlySet<LayerKey> {
-  const above = new Map<LayerKey, LayerKey[]>()
-  for (const { key, parent } of layers) {
-    if (parent === null) continue
-    const siblings = above.get(parent)
-    if (siblings === undefined) above.set(parent, [key])
-    else siblings.push(key)
-  }
-  const found = new Set<LayerKey>()
-  const visit = (key: LayerKey): void => {
-    if (found.has(key)) return
-    for (const higher of above.get(key) ?? []) visit(higher)
-    found.add(key)
-  }
-  for (const key of keys) visit(key)
-  return found
 }

@@ -1,7 +1,9 @@
 /** Layers as a build leaves them, without building. */
 
 import { writeFileSync } from 'node:fs'
+import { sha256 } from '../../src/digest.ts'
 import type { PlannedLayer } from '../../src/plan/plan.ts'
+import { keyOf, type LayerKey, type LayerParts } from '../../src/store/layer-key.ts'
 import type { Layer } from '../../src/store/layer-record.ts'
 import type { Store } from '../../src/store/store.ts'
 
@@ -35,4 +37,28 @@ export async function record({ key, name, parent, parts }: PlannedLayer, store: 
     parts,
     ...recordedFacts,
   })
+}
+
+/** A base and stages on top of one another, each with an empty disk. */
+export function chainOf(count: number): readonly Layer[] {
+  const layers: Layer[] = []
+  let parent: LayerKey | null = null
+  for (let index = 0; index < count; index += 1) {
+    const parts: LayerParts = parent === null ? baseParts : { ...stageParts, parent }
+    const key = keyOf(parts)
+    const name = parent === null ? 'base' : 'stage'
+    layers.push({ ...recordedFacts, key, name, parent, parts, sha256: sha256(''), sizeBytes: 0 })
+    parent = key
+  }
+  return layers
+}
+
+const baseParts = {
+  ...{ format: 1, installer: 'bootstrap', suite: 'trixie', arch: 'x86_64' },
+  ...{ scripts: [], command: sha256('command') },
+}
+
+const stageParts = {
+  ...{ format: 1, name: 'stage', script: sha256('script'), environment: {}, sourceDateEpoch: 0 },
+  ...{ files: {}, leaves: [], network: false },
 }

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { beforeEach, expect, it } from 'vitest'
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { signWithSsh } from '../../../src/host/ssh-signature.ts'
 import { countRebuilds } from '../../../src/release/count-rebuilds.ts'
 import { compareRebuild, rebuildNamespace, renderRebuild } from '../../../src/release/rebuild.ts'
@@ -38,10 +38,32 @@ async function publish(
   writeFileSync(path(`rebuilds/${name}.intoto.json.sig`), await signWithSsh(text, namespace, path(key)))
 }
 
-const count = () => countRebuilds(record, { folder: path('rebuilds'), rebuilders: path('rebuilders') })
+const steps: string[] = []
+
+const count = (signal = new AbortController().signal) =>
+  countRebuilds({
+    record,
+    trust: { folder: path('rebuilds'), rebuilders: path('rebuilders') },
+    onStep: (text) => steps.push(text),
+    signal,
+  })
+
+/** From now on notes every call of ssh-keygen. Returns how many there were. */
+function noteCalls(andThen = 'exec "$real" "$@"'): () => number {
+  const real = execFileSync('sh', ['-c', 'command -v ssh-keygen'], { encoding: 'utf8' }).trim()
+  mkdirSync(path('bin'))
+  const script = `#!/bin/sh\nreal=${real}\necho call >> ${path('calls')}\n${andThen}\n`
+  writeFileSync(path('bin/ssh-keygen'), script, { mode: 0o755 })
+  writeFileSync(path('calls'), '')
+  vi.stubEnv('PATH', `${path('bin')}:${process.env.PATH}`)
+  return () => readFileSync(path('calls'), 'utf8').split('\n').length - 1
+}
 
 describeWith(['ssh-keygen'], 'those who built a release again', () => {
+  afterEach(() => vi.unstubAllEnvs())
+
   beforeEach(() => {
+    steps.length = 0
     mkdirSync(path('rebuilds'))
     const publicKeys = ['alice', 'bob', 'stranger'].map((name) => {
       execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', path(name)])
@@ -98,6 +120,48 @@ describeWith(['ssh-keygen'], 'those who built a release again', () => {
     for (let index = 0; index < 1000; index += 1) await publish(`x${index}`, '')
     const fault = 'it has 1001 statements, but at most 1000 are checked'
     expect(await count()).toEqual({ rebuiltBy: [], faults: [{ file: path('rebuilds'), fault }] })
+  })
+
+  it('are found without a process for what is no statement about all of this release', async () => {
+    await publish('junk', '{"_type":"x"}', 'alice')
+    await publish('part', statement([], record.variants.slice(0, 1)), 'alice')
+    const [file] = record.variants[0]?.files ?? []
+    await publish('another', statement().replaceAll(file?.sha256 ?? '', 'a'.repeat(64)), 'alice')
+    const calls = noteCalls()
+    expect((await count()).faults).toHaveLength(3)
+    expect(calls()).toBe(0)
+  })
+
+  it('are asked about copies of a statement once', async () => {
+    await publish('x0', statement(), 'alice')
+    for (let index = 1; index < 250; index += 1)
+      for (const end of ['', '.sig'])
+        copyFileSync(path(`rebuilds/x0.intoto.json${end}`), path(`rebuilds/x${index}.intoto.json${end}`))
+    const calls = noteCalls()
+    expect((await count()).rebuiltBy).toHaveLength(1)
+    expect(calls()).toBe(2)
+    expect(steps).toEqual([0, 100, 200].map((done) => `${done} of 250 statements of rebuilds`))
+  })
+
+  it('are named where they say that a file differs, and a stranger is not', async () => {
+    await publish('x', statement(['kvm']), 'alice')
+    await publish('y', statement(['raw']), 'stranger')
+    expect((await count()).faults).toEqual([
+      { file: 'x.intoto.json', fault: expect.stringMatching(/^alice@example\.org .*-kvm\.qcow2 differs$/) },
+      { file: 'y.intoto.json', fault: expect.stringContaining('no key in ') },
+    ])
+  })
+
+  it('are no longer looked for once that is interrupted', async () => {
+    for (let index = 0; index < 20; index += 1)
+      await publish(`x${index}`, statement().replace('1.6.6', `1.6.${index}`), 'alice')
+    const calls = noteCalls('exec sleep 600')
+    const stopping = new AbortController()
+    const counting = count(stopping.signal)
+    await expect.poll(calls).toBeGreaterThan(0)
+    stopping.abort(new Error('interrupted'))
+    await expect(counting).rejects.toThrow('interrupted')
+    expect(calls()).toBeLessThan(20)
   })
 
   it('do not count where a statement was changed after it was signed, or is of another release', async () => {

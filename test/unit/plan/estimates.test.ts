@@ -9,6 +9,7 @@ import type { LayerKey } from '../../../src/store/layer-key.ts'
 import type { Layer } from '../../../src/store/layer-record.ts'
 import { openStore } from '../../../src/store/store.ts'
 import { useFolder } from '../../support/folder.ts'
+import { chainOf } from '../../support/layers.ts'
 import { sampleImage } from '../../support/pipelines.ts'
 import { writeReport } from '../../support/reports.ts'
 
@@ -75,6 +76,10 @@ describe('an estimate', () => {
     expect([here.of('greet'), there.of('greet')]).toEqual([20, 70])
     expect([here.of('boot'), there.of('boot')]).toEqual([30, 60])
     expect([here.isMeasured('base'), there.isMeasured('base')]).toEqual([false, true])
+  })
+
+  it('is found in a chain of any length', async () => {
+    expect((await readEstimates(path(), [...chainOf(20_000)].reverse(), base)).of('stage')).toBe(1)
   })
 
   it('is not lost by runs that were killed or failed since', async () => {

@@ -8,7 +8,7 @@ import { layersOf } from '../../../src/store/chain.ts'
 import type { LayerKey } from '../../../src/store/layer-key.ts'
 import { openStore, type Store } from '../../../src/store/store.ts'
 import { useFolder } from '../../support/folder.ts'
-import { seal } from '../../support/layers.ts'
+import { chainOf, seal } from '../../support/layers.ts'
 import { sampleImage, sound, threeStages } from '../../support/pipelines.ts'
 
 const path = useFolder()
@@ -133,6 +133,13 @@ describe('a plan', () => {
     const plan = await planImage(image, store())
     expect(Object.keys(misses(plan))).toEqual(['second', 'third'])
     expect(plan.stages[2]?.reason).toBe('a layer below has to be made')
+  })
+
+  it('is made on a store with a chain of any length', async () => {
+    const layers = chainOf(20_000)
+    // From the top, none of the layers below is known yet.
+    const full: Store = { ...store(), list: async () => [...layers].reverse() }
+    expect(misses(await planImage(await sampleImage(path()), full)).first).toBe('never built')
   })
 })
 

@@ -71,6 +71,58 @@ function isWatched(file: string): boolean {
   })
 }
 
+const write = (text: string) => () => {
+  mkdirSync(path('project/prov'), { recursive: true })
+  writeFileSync(path('project/prov/a.sh'), text)
+}
+
+const replacements: readonly (readonly [string, () => void])[] = [
+  ['a folder is moved away', () => renameSync(path('project/prov'), path('project/x'))],
+  ['a folder is removed', () => rmSync(path('project/prov'), { recursive: true })],
+  ['the folder above is moved away', () => renameSync(path('project'), path('x'))],
+  ['the folder above is removed', () => rmSync(path('project'), { recursive: true })],
+]
+
+const followed: readonly (readonly string[])[] = [
+  ['project/prov/a.sh'],
+  ['project/prov/a.sh', 'project/prov'],
+]
+
+const cases = replacements.flatMap(([what, replace]) =>
+  followed.flatMap((names) => [true, false].map((isAtOnce) => ({ what, names, isAtOnce, replace }))),
+)
+
+it.each(cases)('where $what, $names follows what comes, at once: $isAtOnce', async (one) => {
+  write('one\n')()
+  const { noticed } = await follow(...one.names.map((name) => path(name)))
+  if (one.isAtOnce)
+    await noticed(() => {
+      one.replace()
+      write('in the new folder\n')()
+    })
+  else {
+    await noticed(one.replace)
+    await noticed(write('in the new folder\n'))
+  }
+  // More often than one replacement may be noticed.
+  for (let times = 0; times < 6; times += 1) await noticed(write(`again ${times}\n`))
+})
+
+it('follows a folder in a folder that was replaced', async () => {
+  mkdirSync(path('files/deep'), { recursive: true })
+  writeFileSync(path('files/one'), '1')
+  writeFileSync(path('files/deep/one'), '1')
+  const { noticed } = await follow(path('files/one'), path('files'))
+  await noticed(() => {
+    renameSync(path('files/deep'), path('aside'))
+    mkdirSync(path('files/deep'))
+    writeFileSync(path('files/deep/one'), '2')
+  })
+  for (let times = 0; times < 6; times += 1)
+    await noticed(() => writeFileSync(path('files/deep/one'), `again ${times}`))
+  await noticed(() => writeFileSync(path('files/deep/two'), '1'))
+})
+
 it('goes on where a path cannot be followed', async () => {
   writeFileSync(path('stage.sh'), 'one\n')
   symlinkSync('loop', path('loop'))
