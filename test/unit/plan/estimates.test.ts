@@ -1,5 +1,6 @@
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { archNames, hostArch } from '../../../src/arch.ts'
 import { loadPipeline } from '../../../src/config/load.ts'
 import { lookAhead, readEstimates } from '../../../src/plan/estimates.ts'
 import { type Plan, planImage } from '../../../src/plan/plan.ts'
@@ -143,6 +144,14 @@ describe('times of a known host', () => {
     const times = referenceTimes({ ...base, installer: 'debian-installer' }, twiceAsSlow)
     expect(times('base')).toBeUndefined()
     expect(times('boot')).toBeGreaterThan(0)
+  })
+
+  it('are longer for an image whose programs this host has to emulate', () => {
+    const otherArch = archNames.find((arch) => arch !== hostArch) ?? hostArch
+    const foreign = referenceTimes({ ...base, arch: otherArch }, twiceAsSlow)
+    const own = referenceTimes({ ...base, arch: hostArch }, twiceAsSlow)
+    for (const name of ['base', 'boot', 'configure_grub', 'verify kvm'])
+      expect(foreign(name), name).toBeGreaterThan(own(name) ?? 0)
   })
 
   it('measure this host as some number', () => {
