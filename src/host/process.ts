@@ -35,12 +35,14 @@ export function startGroup(
   options: {
     readonly cwd?: string
     readonly env?: Readonly<Record<string, string>>
+    /** Whether it also gets our own environment. @default true */
+    readonly extendEnv?: boolean
     readonly onLine: (line: string, from: 'stdout' | 'stderr') => void
   },
 ): ProcessGroup {
   const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', command, ...commandArguments], {
     cwd: options.cwd,
-    env: { ...process.env, ...options.env },
+    env: { ...(options.extendEnv === false ? {} : process.env), ...options.env },
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   })

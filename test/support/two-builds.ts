@@ -62,7 +62,12 @@ export async function strangeWay(folder: string): Promise<StrangeWay> {
   return {
     outFolder: join(place, 'out with a longer name'),
     umask: '077',
-    env: { TZ: 'Pacific/Kiritimati', LANG: 'tr_TR.UTF-8', LC_ALL: 'tr_TR.UTF-8', ...packerIn(otherPacker()) },
+    env: {
+      ...{ TZ: 'Pacific/Kiritimati', LANG: 'tr_TR.UTF-8', LC_ALL: 'tr_TR.UTF-8' },
+      // What mkinitramfs would take from the environment.
+      ...{ ROOT: '/dev/sdb1', COMPRESS: 'gzip' },
+      ...packerIn(otherPacker()),
+    },
     prefix: [
       ...(hasLaterClock() ? withoutSharedMemory : []),
       ...(user === undefined ? [] : ['runuser', '-u', user, '--']),

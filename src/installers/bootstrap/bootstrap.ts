@@ -106,7 +106,9 @@ async function runMmdebstrap(request: BootstrapRequest, { work, raw, proxy }: Su
   // The log's disk may be full.
   const lastLines: string[] = []
   const mmdebstrap = startGroup('mmdebstrap', command.words, {
+    extendEnv: false,
     env: {
+      ...hostEnvironment(process.env),
       ...command.environment,
       ...(proxy === undefined ? {} : { http_proxy: proxy, no_proxy: '' }),
       TMPDIR: work,
@@ -136,6 +138,20 @@ async function runMmdebstrap(request: BootstrapRequest, { work, raw, proxy }: Su
       details,
     })
   }
+}
+
+/**
+ * What mmdebstrap gets of our environment. Package scripts see all of it, and read the names that they know: with a `ROOT` of the
+ * user's, mkinitramfs would write that into the initramfs, and with `COMPRESS` choose another compressor.
+ */
+export function hostEnvironment(environment: NodeJS.ProcessEnv): Record<string, string> {
+  const isPassed = (name: string) =>
+    /^(PATH|HOME|USER|LOGNAME|APT_CONFIG)$|^(all|no|https?|ftp)_proxy$/i.test(name)
+  return Object.fromEntries(
+    Object.entries(environment).filter(
+      (pair): pair is [string, string] => pair[1] !== undefined && isPassed(pair[0]),
+    ),
+  )
 }
 
 /** mmdebstrap prints a lot while it cleans up. */

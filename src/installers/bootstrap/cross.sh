@@ -88,9 +88,9 @@ for program in /.native/same/*; do
 done
 HOOK
   chmod 0755 "$hook"
-  # Not `all`, which are those that have one.
+  # Not `all`, which are those that have one. mkinitramfs would write our ROOT into it.
   for kernel in "$ROOT"/boot/vmlinuz-*; do
-    chroot "$ROOT" /usr/sbin/update-initramfs -c -k "${kernel##*/vmlinuz-}"
+    env -i PATH="$PATH" LC_ALL=C.UTF-8 chroot "$ROOT" /usr/sbin/update-initramfs -c -k "${kernel##*/vmlinuz-}"
   done
   rm "$hook"
   [ ! -e "$native/leaked" ] || {

@@ -82,6 +82,14 @@ describe('programs of this host in a tree of another architecture', () => {
     expect(calls()).toEqual(['chroot TREE /usr/sbin/update-initramfs -c -k 6.12.48+deb13-arm64'])
   })
 
+  it('make the initramfs without an environment that it would take over', () => {
+    fake(path('fakes', 'chroot'), `env >${path('environment')}`)
+    for (const word of ['begin', 'swap', 'end']) step(word)
+    const names = readFileSync(path('environment'), 'utf8').match(/^\w+(?==)/gm) ?? []
+    // The shell of the fake has its own.
+    expect(names.filter((name) => !['PWD', '_', 'SHLVL'].includes(name)).sort()).toEqual(['LC_ALL', 'PATH'])
+  })
+
   it('keep their loader when a package takes the link to it away', () => {
     const before = listTree()
     step('begin')

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { sha256 } from '../../../src/digest.ts'
+import { hostEnvironment } from '../../../src/installers/bootstrap/bootstrap.ts'
 import { installerOf, installers } from '../../../src/installers/index.ts'
 import { useFolder } from '../../support/folder.ts'
 import { sampleImage } from '../../support/pipelines.ts'
@@ -33,5 +34,24 @@ describe('an installer', () => {
     const { sources } = await installerOf(image).keyParts(image)
     expect(sources.map(({ name }) => name)).toEqual(['preseed.cfg', "the installer's kernel arguments"])
     expect(sources[1]?.text).toContain('hostname=sample\n')
+  })
+})
+
+describe('the environment of mmdebstrap', () => {
+  it('has nothing that a package script would take for its own', () => {
+    const environment = {
+      PATH: '/bin',
+      HOME: '/root',
+      http_proxy: 'http://proxy:3128',
+      NO_PROXY: 'localhost',
+    }
+    const foreign = {
+      ROOT: '/dev/sdb1',
+      COMPRESS: 'none',
+      RESUME: 'x',
+      TZ: 'Asia/Tokyo',
+      SOURCE_DATE_EPOCH: '0',
+    }
+    expect(hostEnvironment({ ...environment, ...foreign })).toEqual(environment)
   })
 })
