@@ -40,23 +40,26 @@ export interface PeersRequest {
 /** Returns a table of medians, each beside its median ratio to mkosi's time in the same round. */
 export async function measurePeers(request: PeersRequest): Promise<string> {
   const own = await ownPeer(request)
-  await own.make()
-  // A build has told which packages there are in the end, and has downloaded them all.
-  const { packages = [] } = JSON.parse(await readFile(join(own.out, 'report.json'), 'utf8')) as Report
-  const names = packages.map(({ name }) => name)
-  const peers: readonly Peer[] = [own, await mkosiPeer(request, names), await plainPeer(request, names)]
   const times = new Map<string, number[]>()
   const time = async (name: string, make: () => Promise<unknown>) => {
     const started = performance.now()
     await make()
     times.set(name, [...(times.get(name) ?? []), (performance.now() - started) / 1000])
   }
+  let names: readonly string[] = []
+  let others: readonly Peer[] = []
   for (let round = 0; round < request.rounds; round += 1) {
-    for (const { name, forget, make } of peers) {
+    await own.forget()
+    await time(`${own.name}, from nothing`, own.make)
+    if (round === 0) {
+      names = await packagesOf(own.out)
+      others = [await mkosiPeer(request, names), await plainPeer(request, names)]
+    }
+    for (const { name, forget, make } of others) {
       await forget()
       await time(`${name}, from nothing`, make)
     }
-    for (const { name, change, make } of peers) {
+    for (const { name, change, make } of [own, ...others]) {
       if (change === undefined) continue
       await change(round)
       await time(`${name}, a late script changed`, make)
@@ -73,10 +76,21 @@ export async function measurePeers(request: PeersRequest): Promise<string> {
   )
 }
 
-/** What the last script of everyone does. */
-const lateScript = (round: number) => `echo ${round} >/etc/late\n`
+/** Names of the packages that a build has in the end. */
+async function packagesOf(out: string): Promise<readonly string[]> {
+  const { packages = [] } = JSON.parse(await readFile(join(out, 'report.json'), 'utf8')) as Report
+  return packages.map(({ name }) => name)
+}
 
-async function ownPeer({ project, program, folder, packageCache }: PeersRequest) {
+/** What the last script of everyone does; no two rounds have the same. */
+const lateScript = (round: number) => `echo ${round + 1} >/etc/late\n`
+
+async function ownPeer({
+  project,
+  program,
+  folder,
+  packageCache,
+}: PeersRequest): Promise<Peer & { readonly out: string }> {
   const place = join(folder, 'own')
   const out = join(place, 'out')
   await mkdir(place)
@@ -85,7 +99,7 @@ async function ownPeer({ project, program, folder, packageCache }: PeersRequest)
       join(place, 'late.sh'),
       `#!/bin/sh\n# late.sh: a file of one line.\n# uses: nothing    leaves: /etc/late\nset -eu\n\n${lateScript(round)}[ -s /etc/late ]\n`,
     )
-  await script(0)
+  await script(-1)
   await writeFile(
     join(place, 'pipeline.ts'),
     `import product from ${JSON.stringify(join(project, 'pipeline.ts'))}
@@ -99,7 +113,6 @@ export default { ...product, stages: [...product.stages.slice(0, -1), late(), ..
     await mkdir(join(out, 'cache'), { recursive: true })
     await cp(packageCache, join(out, 'cache', 'packages'), { recursive: true })
   }
-  await forget()
   const words = [
     'build',
     '--no-verify',
@@ -156,7 +169,7 @@ WorkspaceDirectory=${place}/work
   )
   const script = join(config, 'mkosi.postinst.chroot')
   const change = (round: number) => writeFile(script, `#!/bin/sh\n${lateScript(round)}`, { mode: 0o755 })
-  await change(0)
+  await change(-1)
   return {
     ...{ name: 'mkosi', change },
     forget: async () => {
@@ -185,7 +198,7 @@ async function plainPeer(
     `--setup-hook=sync-in ${packageCache} /var/cache/apt/archives`,
   ]
   return {
-    name: 'mmdebstrap, mke2fs, qemu-img',
+    name: 'mmdebstrap and mke2fs',
     forget: () => rm(tree, { recursive: true, force: true }),
     make: async () => {
       await $`mmdebstrap ${words} ${image.suite} ${tree} ${renderSourceLines(image)}`
