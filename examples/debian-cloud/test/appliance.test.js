@@ -16,7 +16,8 @@ after(() => rmSync(out, { recursive: true, force: true }))
  * @returns {{ name: string, key: string }[]}
  */
 function plan(...options) {
-  const words = ['systemvm-image', 'plan', '--json', '--out', out, ...options]
+  // Without --no, npx would download a package of that name, whoever has published it.
+  const words = ['--no', 'systemvm-image', 'plan', '--json', '--out', out, ...options]
   return JSON.parse(execFileSync('npx', words, { encoding: 'utf8' }))[0].layers
 }
 

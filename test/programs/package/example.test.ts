@@ -17,6 +17,16 @@ describe('the example', () => {
     expect(scripts).toHaveLength(2)
   })
 
+  it('takes the program from the tarball that `npm pack` makes here, and never from a registry', () => {
+    const { version } = JSON.parse(readFileSync(join(example, '../../package.json'), 'utf8'))
+    const tarball = `systemvm-image-${version}.tgz`
+    expect(JSON.parse(read('package.json')).devDependencies['systemvm-image']).toBe(`file:../../${tarball}`)
+    expect(readFileSync(join(example, '../../docs/package.md'), 'utf8')).toContain(
+      `npm install ./${tarball}\n`,
+    )
+    expect(read('test/appliance.test.js')).toContain("'--no', 'systemvm-image'")
+  })
+
   it.each(scripts)('says in the head of %s what it uses and leaves', (name) => {
     const [, title = '', uses = ''] = read(`stages/${name}`).split('\n')
     const declaration = read(`stages/${name.replace('.sh', '.ts')}`)
