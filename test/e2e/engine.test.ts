@@ -263,19 +263,21 @@ describe('a saved state', () => {
     expect(stages.at(-1)).toMatchObject({ name: 'misbehave', status: 'failed', exitStatus: 7 })
   })
 
-  it('gives the guest the time of the host, and files of this run', async () => {
+  it('gives the guest the time of the host, files of this run, and no folder that services cannot enter', async () => {
     const result = await build('--from', 'misbehave', '--until', 'misbehave')
     expect(result.exitCode, result.stderr).toBe(0)
     const report = await readReport(outFolder)
     expect(report.timings.map(({ name }) => name)).toContain('wake')
-    const command = ['sh', '-c', 'stat -c %Z "$1"', 'sh', '/etc/clock']
-    const clock = await systemvmImage(
+    const command = ['sh', '-c', 'stat -c %Z "$1"; stat -c %a "$2"', 'sh', '/etc/clock', '/run/systemd']
+    const { stdout } = await systemvmImage(
       ['shell', '--pipeline', tinyPipeline, '--out', outFolder, 'misbehave', '--', ...command],
       300,
     )
+    const [clock, mode] = stdout.split('\n')
+    expect(mode).toBe('755')
     // Its own clock may be a second off.
-    expect(Number(clock.stdout)).toBeGreaterThanOrEqual(Date.parse(report.run.startedAt) / 1000 - 1)
-    expect(Number(clock.stdout)).toBeLessThanOrEqual(Date.parse(report.run.finishedAt) / 1000 + 1)
+    expect(Number(clock)).toBeGreaterThanOrEqual(Date.parse(report.run.startedAt) / 1000 - 1)
+    expect(Number(clock)).toBeLessThanOrEqual(Date.parse(report.run.finishedAt) / 1000 + 1)
   })
 
   it('that does not wake costs a line and a boot, and is gone', async () => {

@@ -7,9 +7,13 @@ if [ "${1:-}" = prereqs ]; then
   exit 0
 fi
 
-# An initramfs without busybox has neither cp nor chmod; all of this is for root alone anyway.
+# An initramfs without busybox has neither cp nor chmod. All of this is for root alone, but services of other users have to enter
+# /run/systemd.
 umask 077
 while read -r path; do
-  mkdir -p "/run/${path%/*}"
+  case $path in
+    systemd/*) (umask 022 && mkdir -p "/run/${path%/*}") ;;
+    *) mkdir -p "/run/${path%/*}" ;;
+  esac
   cat "/systemvm-build/run/$path" >"/run/$path"
 done </systemvm-build/manifest
