@@ -234,10 +234,7 @@ const customs = {
     title: 'Xen with Viridian extensions is detected as Xen',
     why: 'it reports Hyper-V first',
   },
-  E1: {
-    title: 'xenstore-read is installed, so first boot finds its data on Xen',
-    why: 'without it, first boot fails on Xen',
-  },
+  E1: { title: 'xenstore-read is installed', why: 'first boot on Xen reads its data with it' },
   E2: {
     title: 'the OVA describes the machine that CloudStack expects',
     why: 'vSphere refuses or changes what it does not know',

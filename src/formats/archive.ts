@@ -10,6 +10,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { Transform } from 'node:stream'
 import { execa } from 'execa'
 import { awaitedLater } from '../host/awaited-later.ts'
+import { bareEnvironment } from '../host/bare-environment.ts'
 import { openToRead } from '../host/regular-file.ts'
 import { writeAt } from './file-bytes.ts'
 
@@ -106,6 +107,7 @@ async function compress(
         input: input.pipe(meter),
         buffer: { stdout: false },
         cancelSignal: signal,
+        ...bareEnvironment(),
         timeout: 3_600_000,
       }),
     )

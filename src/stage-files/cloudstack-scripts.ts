@@ -15,6 +15,7 @@ import {
 import { dirname, join, relative, sep } from 'node:path'
 import { execa } from 'execa'
 import { canonicalJson, sha256 } from '../digest.ts'
+import { bareEnvironment } from '../host/bare-environment.ts'
 import { listTree } from '../host/hash-file.ts'
 import { openToRead } from '../host/regular-file.ts'
 import { SourceFault } from './source-fault.ts'
@@ -108,7 +109,7 @@ export async function packScripts(
       if (name.startsWith('keystore-')) await copyEntry(join(utilities, name), join(programs, name), name)
     const fixed = ['--owner=0', '--group=0', '--numeric-owner', `--mtime=@${sourceDateEpoch}`]
     const names = (await readdir(staging)).sort()
-    const limits = { timeout: 60_000, env: { LC_ALL: 'C' } }
+    const limits = { timeout: 60_000, ...bareEnvironment() }
     // Names have no leading folder, as all readers of the archive expect.
     const words = [
       '--create',

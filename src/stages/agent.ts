@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path'
 import { execa } from 'execa'
 import type { ResolvedStage } from '../config/resolved.ts'
 import { type CpioEntry, renderCpio } from '../disk/cpio.ts'
+import { bareEnvironment } from '../host/bare-environment.ts'
 import { quote } from '../host/shell-words.ts'
 import { generateSshKey } from '../qemu/ssh.ts'
 import { hostAddress } from './build-machine.ts'
@@ -129,6 +130,7 @@ async function packRenewal(folder: string, files: ReadonlyMap<string, Uint8Array
     {
       encoding: 'buffer',
       timeout: 60_000,
+      ...bareEnvironment(),
     },
   )
   return stdout
@@ -200,7 +202,7 @@ async function packFiles(stage: ResolvedStage): Promise<Uint8Array | undefined> 
     {
       encoding: 'buffer',
       timeout: 60_000,
-      env: { LC_ALL: 'C' },
+      ...bareEnvironment(),
     },
   )
   return stdout

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { plainStage, type ResolvedStage } from '../../../src/config/resolved.ts'
 import { type AgentOptions, makeBuildAgent, renderEnvironment } from '../../../src/stages/agent.ts'
 import { useFolder } from '../../support/folder.ts'
@@ -147,6 +147,13 @@ describeWith(['cpio', 'tar', 'ssh-keygen'], 'the build agent', () => {
     writeFileSync(path(name, file), file, { mode: 0o666 })
     return path(name)
   }
+
+  it('delivers the same whatever options the user has for tar', async () => {
+    const folder = makeFolder('payload', 'data')
+    vi.stubEnv('TAR_OPTIONS', '--mode=0777')
+    const lines = await delivered({ tree: folder }).finally(() => vi.unstubAllEnvs())
+    expect(lines.filter((line) => line.includes('rwxrwxrwx'))).toEqual([])
+  })
 
   it('delivers folders under their own names, owned by root, with the modes that Git keeps', async () => {
     const folder = makeFolder('payload', 'data')
