@@ -1,5 +1,5 @@
 #!/bin/sh
-# apt_upgrade.sh: signed package sources, every package at its newest, and no blocks reserved for root.
+# apt_upgrade.sh: configures signed package sources, upgrades all packages, and reserves no blocks for root.
 # uses: SUITE, MIRROR, SECURITY_MIRROR, COMPONENTS, KEYRING, BACKPORTS (yes|no), SNAPSHOT (yes|no)    leaves: /etc/apt/sources.list.d/debian.sources
 set -eu
 : "${SUITE:?}" "${MIRROR:?}" "${SECURITY_MIRROR:?}" "${COMPONENTS:?}" "${KEYRING:?}" "${BACKPORTS:?}" "${SNAPSHOT:?}"

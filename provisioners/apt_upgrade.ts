@@ -2,7 +2,7 @@ import { defineStage, z } from '../src/api.ts'
 
 export const apt_upgrade = defineStage({
   name: 'apt_upgrade',
-  summary: 'signed package sources, every package at its newest, and no blocks reserved for root',
+  summary: 'configures signed package sources, upgrades all packages, and reserves no blocks for root',
   from: import.meta.url,
   settings: {
     /**

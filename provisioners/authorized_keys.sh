@@ -1,5 +1,5 @@
 #!/bin/sh
-# authorized_keys.sh: the keys that may log in as root: none, unless some were given.
+# authorized_keys.sh: installs the SSH keys that may log in as root: none, unless some are given.
 # uses: KEYS (by newlines; # for none)    leaves: /root/.ssh, and with keys /root/.ssh/authorized_keys
 set -eu
 : "${KEYS:?}"

@@ -50,7 +50,7 @@ const publicKey = z.string().superRefine((line, context) => {
 
 export const authorized_keys = defineStage({
   name: 'authorized_keys',
-  summary: 'the keys that may log in as root: none, unless some were given',
+  summary: 'installs the SSH keys that may log in as root: none, unless some are given',
   from: import.meta.url,
   settings: {
     /**

@@ -1,5 +1,5 @@
 #!/bin/sh
-# build_time.sh: the record of what this image is: product, release, variant, and the date of its sources.
+# build_time.sh: records what this image is: its product, release, variant, and the date of its sources.
 # uses: PRODUCT, RELEASE, VARIANT, SOURCE_DATE_EPOCH    leaves: /etc/systemvm-build
 set -eu
 : "${PRODUCT:?}" "${RELEASE:?}" "${VARIANT:?}" "${SOURCE_DATE_EPOCH:?}"

@@ -2,7 +2,7 @@ import { defineStage } from '../src/api.ts'
 
 export const build_time = defineStage({
   name: 'build_time',
-  summary: 'the record of what this image is: product, release, variant, and the date of its sources',
+  summary: 'records what this image is: its product, release, variant, and the date of its sources',
   from: import.meta.url,
   environment: (_settings, image) => ({
     PRODUCT: image.name,

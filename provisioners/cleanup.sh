@@ -1,5 +1,5 @@
 #!/bin/sh
-# cleanup.sh: nothing left of the build: no keys, identities, logs, caches or documentation.
+# cleanup.sh: removes what the build left: keys, identities, logs, caches, and documentation.
 # uses: LANGUAGE_KEPT, SOURCE_DATE_EPOCH    leaves: an empty /etc/machine-id, the folders of /var/log and /usr/share/man
 set -eu
 : "${LANGUAGE_KEPT:?}" "${SOURCE_DATE_EPOCH:?}"

@@ -2,7 +2,7 @@ import { defineStage } from '../src/api.ts'
 
 export const cleanup = defineStage({
   name: 'cleanup',
-  summary: 'nothing left of the build: no keys, identities, logs, caches or documentation',
+  summary: 'removes what the build left: keys, identities, logs, caches, and documentation',
   from: import.meta.url,
   environment: (_settings, image) => ({ LANGUAGE_KEPT: image.locale.replace(/[_.@].*/, '') }),
   leaves: () => ['/etc/machine-id', '/var/log', '/usr/share/man'],

@@ -1,5 +1,5 @@
 #!/bin/sh
-# configure_acpid.sh: a power button that powers the system VM off.
+# configure_acpid.sh: makes the power button power the system VM off.
 # uses: nothing    leaves: /etc/acpi/events/power, /usr/local/sbin/power.sh
 set -eu
 

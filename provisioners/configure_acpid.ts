@@ -2,7 +2,7 @@ import { defineStage } from '../src/api.ts'
 
 export const configure_acpid = defineStage({
   name: 'configure_acpid',
-  summary: 'a power button that powers the system VM off',
+  summary: 'makes the power button power the system VM off',
   from: import.meta.url,
   packages: () => ['acpid'],
   leaves: () => ['/etc/acpi/events/power', '/usr/local/sbin/power.sh'],

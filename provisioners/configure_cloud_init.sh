@@ -1,5 +1,5 @@
 #!/bin/sh
-# configure_cloud_init.sh: cloud-init that starts for nobody but CloudStack's scripts, under the names that they use.
+# configure_cloud_init.sh: lets only CloudStack's scripts start cloud-init, and adds the names that they use.
 # uses: nothing    leaves: /etc/cloud/cloud.cfg.d/cloudstack.cfg, /etc/systemd/system-generators/cloud-init-generator, /opt/cni/bin, /usr/lib/cni, a cloud-init.service
 set -eu
 

@@ -2,7 +2,7 @@ import { defineStage } from '../src/api.ts'
 
 export const configure_cloud_init = defineStage({
   name: 'configure_cloud_init',
-  summary: "cloud-init that starts for nobody but CloudStack's scripts, under the names that they use",
+  summary: "lets only CloudStack's scripts start cloud-init, and adds the names that they use",
   from: import.meta.url,
   packages: () => ['cloud-init', 'containerd'],
   leaves: () => [

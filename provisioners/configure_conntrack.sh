@@ -1,5 +1,5 @@
 #!/bin/sh
-# configure_conntrack.sh: connection tracking helpers loaded at boot; a conntrackd without a log file that starts again when killed.
+# configure_conntrack.sh: loads connection tracking helpers at boot, and makes conntrackd restart when killed and keep no log file.
 # uses: MODULES (by spaces)    leaves: /etc/modules-load.d/systemvm-conntrack.conf, /etc/conntrackd/conntrackd.conf, /etc/systemd/system/conntrackd.service.d/systemvm.conf
 set -eu
 : "${MODULES:?}"

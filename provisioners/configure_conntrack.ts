@@ -3,7 +3,7 @@ import { defineStage, z } from '../src/api.ts'
 export const configure_conntrack = defineStage({
   name: 'configure_conntrack',
   summary:
-    'connection tracking helpers loaded at boot; a conntrackd without a log file that starts again when killed',
+    'loads connection tracking helpers at boot, and makes conntrackd restart when killed and keep no log file',
   from: import.meta.url,
   settings: {
     /**

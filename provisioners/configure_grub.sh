@@ -1,5 +1,5 @@
 #!/bin/sh
-# configure_grub.sh: GRUB on the disk, consoles on screen and serial line, and an initramfs that boots on every hypervisor.
+# configure_grub.sh: installs GRUB, with consoles on screen and serial line, and an initramfs that boots on every hypervisor.
 # uses: GRUB_PLATFORMS, UEFI_LOADER (or none), SECURE_BOOT (yes|no), KERNEL_ARGUMENTS, DISK_MODULES, NETWORK_MODULES    leaves: /etc/default/grub.d/systemvm.cfg, /etc/initramfs-tools/conf.d/systemvm, /boot/grub/grub.cfg, $UEFI_LOADER
 set -eu
 : "${GRUB_PLATFORMS:?}" "${UEFI_LOADER:?}" "${SECURE_BOOT:?}" "${KERNEL_ARGUMENTS:?}" "${DISK_MODULES:?}" "${NETWORK_MODULES:?}"

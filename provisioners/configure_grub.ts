@@ -3,7 +3,7 @@ import { defineStage, type ImageFacts, z } from '../src/api.ts'
 export const configure_grub = defineStage({
   name: 'configure_grub',
   summary:
-    'GRUB on the disk, consoles on screen and serial line, and an initramfs that boots on every hypervisor',
+    'installs GRUB, with consoles on screen and serial line, and an initramfs that boots on every hypervisor',
   from: import.meta.url,
   settings: {
     /**

@@ -1,5 +1,5 @@
 #!/bin/sh
-# configure_locale.sh: the one locale of the image, generated and made the default.
+# configure_locale.sh: generates the only locale of the image, and makes it the default.
 # uses: SYSTEM_LOCALE    leaves: /etc/default/locale, /etc/locale.gen, /usr/lib/locale/locale-archive
 set -eu
 : "${SYSTEM_LOCALE:?}"

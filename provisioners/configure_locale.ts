@@ -2,7 +2,7 @@ import { defineStage } from '../src/api.ts'
 
 export const configure_locale = defineStage({
   name: 'configure_locale',
-  summary: 'the one locale of the image, generated and made the default',
+  summary: 'generates the only locale of the image, and makes it the default',
   from: import.meta.url,
   packages: () => ['locales'],
   environment: (_settings, image) => ({ SYSTEM_LOCALE: image.locale }),

@@ -1,5 +1,5 @@
 #!/bin/sh
-# configure_login.sh: an administrative account with six commands, and no password that anyone knows.
+# configure_login.sh: creates an administrative account with six commands, and leaves no password that anyone knows.
 # uses: ROOT_PASSWORD_HASH, ACCOUNT, ACCOUNT_FULL_NAME, ACCOUNT_GROUPS (by commas)    leaves: /etc/sudoers.d/systemvm, /etc/udev/rules.d/70-hvc0-getty.rules, /home/$ACCOUNT/.ssh
 set -eu
 : "${ROOT_PASSWORD_HASH:?}" "${ACCOUNT:?}" "${ACCOUNT_FULL_NAME?}" "${ACCOUNT_GROUPS:?}"

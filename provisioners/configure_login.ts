@@ -6,7 +6,7 @@ const cryptHash =
 
 export const configure_login = defineStage({
   name: 'configure_login',
-  summary: 'an administrative account with six commands, and no password that anyone knows',
+  summary: 'creates an administrative account with six commands, and leaves no password that anyone knows',
   from: import.meta.url,
   settings: {
     /**

@@ -1,5 +1,5 @@
 #!/bin/sh
-# configure_networking.sh: interfaces called eth0, eth1, …, a host name, no baked-in resolver, and SSH host keys made at first boot.
+# configure_networking.sh: names interfaces eth0, eth1, …, sets the host name and no resolver, and has SSH host keys made at first boot.
 # uses: SYSTEM_HOSTNAME, SYSTEM_DOMAIN, NAMESERVERS (by spaces, or none)    leaves: /etc/network/interfaces, /etc/iproute2/rt_tables, /etc/systemd/network/99-default.link, /etc/hostname, /etc/hosts, /etc/resolv.conf, /etc/systemd/system/ifup@.service.d/systemvm.conf, /etc/systemd/system/ssh-host-keys.service
 set -eu
 : "${SYSTEM_HOSTNAME:?}" "${SYSTEM_DOMAIN:?}" "${NAMESERVERS:?}"

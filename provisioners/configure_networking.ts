@@ -3,7 +3,7 @@ import { defineStage, z } from '../src/api.ts'
 export const configure_networking = defineStage({
   name: 'configure_networking',
   summary:
-    'interfaces called eth0, eth1, …, a host name, no baked-in resolver, and SSH host keys made at first boot',
+    'names interfaces eth0, eth1, …, sets the host name and no resolver, and has SSH host keys made at first boot',
   from: import.meta.url,
   settings: {
     /**

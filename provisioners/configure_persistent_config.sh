@@ -1,5 +1,5 @@
 #!/bin/sh
-# configure_persistent_config.sh: the folder where a virtual router keeps its configuration.
+# configure_persistent_config.sh: creates the folder in which a virtual router keeps its configuration.
 # uses: nothing    leaves: /etc/cloudstack/.keep
 set -eu
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# configure_systemvm_services.sh: CloudStack's files over the system, their signature, and only those services at boot that no role decides on.
+# configure_systemvm_services.sh: installs CloudStack's files and their signature, and enables at boot only services that no role controls.
 # uses: RELEASE, SIGNATURE (md5|sha512), STAGE_FILES, SOURCE_DATE_EPOCH    leaves: /usr/share/cloud/cloud-scripts.tgz, /var/cache/cloud/cloud-scripts-signature, /etc/cloudstack-release, the payload
 set -eu
 : "${RELEASE:?}" "${SIGNATURE:?}" "${STAGE_FILES:?}" "${SOURCE_DATE_EPOCH:?}"

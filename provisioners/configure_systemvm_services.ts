@@ -3,7 +3,7 @@ import { defineStage, z } from '../src/api.ts'
 export const configure_systemvm_services = defineStage({
   name: 'configure_systemvm_services',
   summary:
-    "CloudStack's files over the system, their signature, and only those services at boot that no role decides on",
+    "installs CloudStack's files and their signature, and enables at boot only services that no role controls",
   from: import.meta.url,
   settings: {
     /**

@@ -1,5 +1,5 @@
 #!/bin/sh
-# install_systemvm_packages.sh: every package of the system VM, configured as if answered by hand.
+# install_systemvm_packages.sh: installs all packages of the system VM, and answers their questions.
 # uses: PACKAGES (by spaces), SOURCE_DATE_EPOCH    leaves: /etc/default/sysstat, the packages
 set -eu
 : "${PACKAGES:?}" "${SOURCE_DATE_EPOCH:?}"

@@ -3,7 +3,7 @@ import { systemvmPackages } from './systemvm_packages.ts'
 
 export const install_systemvm_packages = defineStage({
   name: 'install_systemvm_packages',
-  summary: 'every package of the system VM, configured as if answered by hand',
+  summary: 'installs all packages of the system VM, and answers their questions',
   from: import.meta.url,
   packages: (_settings, image) => systemvmPackages(image.suite, image.debianArch),
   environment: (_settings, image) => ({

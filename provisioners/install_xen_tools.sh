@@ -1,5 +1,5 @@
 #!/bin/sh
-# install_xen_tools.sh: vhd-util and XenServer's guest utilities, which no Debian suite has, as far as they were given.
+# install_xen_tools.sh: installs vhd-util and XenServer's guest utilities, which no Debian suite has, if they are given.
 # uses: STAGE_FILES    leaves: /usr/bin/vhd-util, the package of the guest utilities
 set -eu
 : "${STAGE_FILES:?}"

@@ -11,7 +11,7 @@ const file = z
 
 export const install_xen_tools = defineStage({
   name: 'install_xen_tools',
-  summary: "vhd-util and XenServer's guest utilities, which no Debian suite has, as far as they were given",
+  summary: "installs vhd-util and XenServer's guest utilities, which no Debian suite has, if they are given",
   from: import.meta.url,
   settings: {
     /**

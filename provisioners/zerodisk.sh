@@ -1,5 +1,5 @@
 #!/bin/sh
-# zerodisk.sh: every free block given back, so that none is in the image.
+# zerodisk.sh: discards all free blocks, so that the image contains none of them.
 # uses: nothing    leaves: a disk whose unused blocks read as zeros
 set -eu
 

@@ -2,7 +2,7 @@ import { defineStage } from '../src/api.ts'
 
 export const zerodisk = defineStage({
   name: 'zerodisk',
-  summary: 'every free block given back, so that none is in the image',
+  summary: 'discards all free blocks, so that the image contains none of them',
   from: import.meta.url,
   leaves: () => [],
   timeoutSeconds: 900,

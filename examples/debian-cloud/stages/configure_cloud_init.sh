@@ -1,5 +1,5 @@
 #!/bin/sh
-# configure_cloud_init.sh: cloud-init, which takes name, keys and network from a seed, and grows the root.
+# configure_cloud_init.sh: sets up cloud-init, which takes name, keys and network from a seed, and grows the root.
 # uses: SOURCES (by commas), ACCOUNT, ACCOUNT_FULL_NAME, ACCOUNT_GROUPS (by commas)    leaves: /etc/cloud/cloud.cfg.d/90-appliance.cfg, /etc/resolv.conf
 set -eu
 : "${SOURCES:?}" "${ACCOUNT:?}" "${ACCOUNT_FULL_NAME?}" "${ACCOUNT_GROUPS?}"

@@ -2,7 +2,7 @@ import { defineStage, z } from 'systemvm-image'
 
 export const configure_cloud_init = defineStage({
   name: 'configure_cloud_init',
-  summary: 'cloud-init, which takes name, keys and network from a seed, and grows the root',
+  summary: 'sets up cloud-init, which takes name, keys and network from a seed, and grows the root',
   from: import.meta.url,
   settings: {
     /**

@@ -1,5 +1,5 @@
 #!/bin/sh
-# install_guest_agent.sh: the QEMU guest agent, which starts where the host gives it a channel.
+# install_guest_agent.sh: installs the QEMU guest agent, which starts where the host gives it a channel.
 # uses: REFUSED (by commas, may be empty)    leaves: /etc/default/qemu-guest-agent
 set -eu
 : "${REFUSED?}"

@@ -2,7 +2,7 @@ import { defineStage, z } from 'systemvm-image'
 
 export const install_guest_agent = defineStage({
   name: 'install_guest_agent',
-  summary: 'the QEMU guest agent, which starts where the host gives it a channel',
+  summary: 'installs the QEMU guest agent, which starts where the host gives it a channel',
   from: import.meta.url,
   settings: {
     /**

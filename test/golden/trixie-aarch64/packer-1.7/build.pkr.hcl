@@ -70,7 +70,7 @@ build {
     inline = ["node checkpoint-client.js run/checkpoint @opening"]
   }
 
-  # build_time: the record of what this image is: product, release, variant, and the date of its sources
+  # build_time: records what this image is: its product, release, variant, and the date of its sources
   provisioner "shell" {
     script          = "provisioners/build_time.sh"
     execute_command = "sh /run/systemvm-build/stage.sh build_time {{ .Path }}"
@@ -83,7 +83,7 @@ build {
     inline = ["node checkpoint-client.js run/checkpoint build_time"]
   }
 
-  # apt_upgrade: signed package sources, every package at its newest, and no blocks reserved for root
+  # apt_upgrade: configures signed package sources, upgrades all packages, and reserves no blocks for root
   provisioner "shell" {
     script          = "provisioners/apt_upgrade.sh"
     execute_command = "sh /run/systemvm-build/stage.sh apt_upgrade {{ .Path }}"
@@ -96,7 +96,7 @@ build {
     inline = ["node checkpoint-client.js run/checkpoint apt_upgrade"]
   }
 
-  # configure_grub: GRUB on the disk, consoles on screen and serial line, and an initramfs that boots on every hypervisor
+  # configure_grub: installs GRUB, with consoles on screen and serial line, and an initramfs that boots on every hypervisor
   provisioner "shell" {
     script          = "provisioners/configure_grub.sh"
     execute_command = "sh /run/systemvm-build/stage.sh configure_grub {{ .Path }}"
@@ -109,7 +109,7 @@ build {
     inline = ["node checkpoint-client.js run/checkpoint configure_grub"]
   }
 
-  # configure_locale: the one locale of the image, generated and made the default
+  # configure_locale: generates the only locale of the image, and makes it the default
   provisioner "shell" {
     script          = "provisioners/configure_locale.sh"
     execute_command = "sh /run/systemvm-build/stage.sh configure_locale {{ .Path }}"
@@ -122,7 +122,7 @@ build {
     inline = ["node checkpoint-client.js run/checkpoint configure_locale"]
   }
 
-  # configure_login: an administrative account with six commands, and no password that anyone knows
+  # configure_login: creates an administrative account with six commands, and leaves no password that anyone knows
   provisioner "shell" {
     script          = "provisioners/configure_login.sh"
     execute_command = "sh /run/systemvm-build/stage.sh configure_login {{ .Path }}"
@@ -135,7 +135,7 @@ build {
     inline = ["node checkpoint-client.js run/checkpoint configure_login"]
   }
 
-  # configure_networking: interfaces called eth0, eth1, …, a host name, no baked-in resolver, and SSH host keys made at first boot
+  # configure_networking: names interfaces eth0, eth1, …, sets the host name and no resolver, and has SSH host keys made at first boot
   provisioner "shell" {
     script          = "provisioners/configure_networking.sh"
     execute_command = "sh /run/systemvm-build/stage.sh configure_networking {{ .Path }}"
@@ -148,7 +148,7 @@ build {
     inline = ["node checkpoint-client.js run/checkpoint configure_networking"]
   }
 
-  # configure_acpid: a power button that powers the system VM off
+  # configure_acpid: makes the power button power the system VM off
   provisioner "shell" {
     script          = "provisioners/configure_acpid.sh"
     execute_command = "sh /run/systemvm-build/stage.sh configure_acpid {{ .Path }}"
@@ -161,7 +161,7 @@ build {
     inline = ["node checkpoint-client.js run/checkpoint configure_acpid"]
   }
 
-  # install_systemvm_packages: every package of the system VM, configured as if answered by hand
+  # install_systemvm_packages: installs all packages of the system VM, and answers their questions
   provisioner "shell" {
     script          = "provisioners/install_systemvm_packages.sh"
     execute_command = "sh /run/systemvm-build/stage.sh install_systemvm_packages {{ .Path }}"
@@ -174,7 +174,7 @@ build {
     inline = ["node checkpoint-client.js run/checkpoint install_systemvm_packages"]
   }
 
-  # configure_cloud_init: cloud-init that starts for nobody but CloudStack's scripts, under the names that they use
+  # configure_cloud_init: lets only CloudStack's scripts start cloud-init, and adds the names that they use
   provisioner "shell" {
     script          = "provisioners/configure_cloud_init.sh"
     execute_command = "sh /run/systemvm-build/stage.sh configure_cloud_init {{ .Path }}"
@@ -187,7 +187,7 @@ build {
     inline = ["node checkpoint-client.js run/checkpoint configure_cloud_init"]
   }
 
-  # configure_conntrack: connection tracking helpers loaded at boot; a conntrackd without a log file that starts again when killed
+  # configure_conntrack: loads connection tracking helpers at boot, and makes conntrackd restart when killed and keep no log file
   provisioner "shell" {
     script          = "provisioners/configure_conntrack.sh"
     execute_command = "sh /run/systemvm-build/stage.sh configure_conntrack {{ .Path }}"
@@ -200,7 +200,7 @@ build {
     inline = ["node checkpoint-client.js run/checkpoint configure_conntrack"]
   }
 
-  # configure_systemvm_services: CloudStack's files over the system, their signature, and only those services at boot that no role decides on
+  # configure_systemvm_services: installs CloudStack's files and their signature, and enables at boot only services that no role controls
   provisioner "shell" {
     script          = "provisioners/configure_systemvm_services.sh"
     execute_command = "sh /run/systemvm-build/stage.sh configure_systemvm_services {{ .Path }}"
@@ -213,7 +213,7 @@ build {
     inline = ["node checkpoint-client.js run/checkpoint configure_systemvm_services"]
   }
 
-  # authorized_keys: the keys that may log in as root: none, unless some were given
+  # authorized_keys: installs the SSH keys that may log in as root: none, unless some are given
   provisioner "shell" {
     script          = "provisioners/authorized_keys.sh"
     execute_command = "sh /run/systemvm-build/stage.sh authorized_keys {{ .Path }}"
@@ -226,7 +226,7 @@ build {
     inline = ["node checkpoint-client.js run/checkpoint authorized_keys"]
   }
 
-  # configure_persistent_config: the folder where a virtual router keeps its configuration
+  # configure_persistent_config: creates the folder in which a virtual router keeps its configuration
   provisioner "shell" {
     script          = "provisioners/configure_persistent_config.sh"
     execute_command = "sh /run/systemvm-build/stage.sh configure_persistent_config {{ .Path }}"
@@ -239,7 +239,7 @@ build {
     inline = ["node checkpoint-client.js run/checkpoint configure_persistent_config"]
   }
 
-  # cleanup: nothing left of the build: no keys, identities, logs, caches or documentation
+  # cleanup: removes what the build left: keys, identities, logs, caches, and documentation
   provisioner "shell" {
     script          = "provisioners/cleanup.sh"
     execute_command = "sh /run/systemvm-build/stage.sh cleanup {{ .Path }}"
@@ -252,7 +252,7 @@ build {
     inline = ["node checkpoint-client.js run/checkpoint cleanup"]
   }
 
-  # zerodisk: every free block given back, so that none is in the image
+  # zerodisk: discards all free blocks, so that the image contains none of them
   provisioner "shell" {
     script          = "provisioners/zerodisk.sh"
     execute_command = "sh /run/systemvm-build/stage.sh zerodisk {{ .Path }}"
