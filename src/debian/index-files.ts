@@ -84,7 +84,7 @@ async function unxz(packed: Buffer, maxBytes: number, signal: AbortSignal | unde
     throw new PipelineError({
       code: 'tools',
       message: `xz did not unpack an index of packages: ${messageOf(cause).split('\n')[0]}`,
-      hint: 'install it with: npm run setup',
+      hint: 'install it with: npm run setup -- --yes',
       exitCode: exitCodes.hostNotFit,
       details: { tools: ['xz'] },
       cause,

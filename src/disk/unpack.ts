@@ -107,7 +107,7 @@ async function findUnpacker(file: string, { programs }: Unpacker): Promise<reado
   throw new PipelineError({
     code: 'tools',
     message: `${file} is an archive, and this host has no ${programs.map(([name]) => name).join(' or ')} to unpack it`,
-    hint: 'install it with: npm run setup',
+    hint: 'install it with: npm run setup -- --yes',
     exitCode: exitCodes.hostNotFit,
   })
 }

@@ -87,7 +87,9 @@ export async function installHostPackages(names: readonly string[], options: Ins
   const asRoot = options.asRoot ?? process.getuid?.() === 0
   const apt = await requireProgram('apt-get', options.path, noApt(names))
   const prefix = asRoot ? [] : [await requireProgram('sudo', options.path, noSudo(names))]
-  options.onOutput(`${asRoot ? '' : 'by sudo, '}apt-get installs ${names.join(' ')}`)
+  options.onOutput(
+    `${asRoot ? '' : 'by sudo, '}apt-get ${options.yes ? 'installs' : 'would install'} ${names.join(' ')}`,
+  )
   if (!options.yes) throw notConfirmed(names)
 
   const run = (...arguments_: string[]) =>

@@ -41,7 +41,7 @@ export async function requireForeign(arch: Arch): Promise<void> {
 }
 
 export function foreignAdvice(arch: Arch): string {
-  return `install qemu-user-static and binfmt-support with "npm run setup -- --arch ${arch}", then: sudo update-binfmts --enable qemu-${arch}. A container uses what its host has registered.`
+  return `install qemu-user-static and binfmt-support with "npm run setup -- --yes --arch ${arch}", then: sudo update-binfmts --enable qemu-${arch}. A container uses what its host has registered.`
 }
 
 // --- internal ---

@@ -104,7 +104,7 @@ function noProgram(cause: unknown): PipelineError {
   return new PipelineError({
     code: 'tools',
     message: 'this host lacks flock, which keeps two runs from using one folder (package util-linux)',
-    hint: 'install it with: npm run setup',
+    hint: 'install it with: npm run setup -- --yes',
     exitCode: exitCodes.hostNotFit,
     details: { tools: ['flock'] },
     cause,

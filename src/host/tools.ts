@@ -78,7 +78,7 @@ export function toolsMissing(names: readonly string[]): PipelineError {
   return new PipelineError({
     code: 'tools',
     message: `this host lacks ${names.join(', ')}`,
-    hint: 'install what is missing with: npm run setup',
+    hint: 'install what is missing with: npm run setup -- --yes',
     exitCode: exitCodes.hostNotFit,
     details: { tools: names },
   })

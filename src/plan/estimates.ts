@@ -10,7 +10,7 @@ import { mostReportBytes, type Report, reportSchema } from '../report/report.ts'
 import { basesOf, layersOf } from '../store/chain.ts'
 import type { Layer } from '../store/layer-record.ts'
 import type { Plan } from './plan.ts'
-import { referenceTimes } from './reference-times.ts'
+import { otherStage, referenceTimes } from './reference-times.ts'
 
 export interface Estimates {
   /** Seconds of a stage or part by name, if known. */
@@ -75,7 +75,7 @@ export interface ImagesAhead {
 
 export interface LookAhead {
   readonly ahead: readonly Ahead[]
-  /** Total of known times; undefined if anything long is unknown. */
+  /** Total of known times, and typical ones for other stages; undefined if anything long is unknown. */
   readonly estimateSeconds: number | undefined
   /** Whether the estimate is for emulated guests, because nothing was ever built here. */
   readonly assumesEmulation: boolean
@@ -93,7 +93,9 @@ export function lookAhead(plan: Plan, estimates: Estimates, images: ImagesAhead)
   const isNew = images.areWanted && (toRun.length > 0 || !images.exist)
   const exported = isNew ? plan.image.targets.map((target) => `export ${target}`) : []
   const verified = isNew && images.areVerified ? plan.image.targets.map((target) => `verify ${target}`) : []
-  const inTurn = [...toRun, ...boots].map(estimates.of)
+  const inTurn = [...toRun, ...boots].map(
+    (name) => estimates.of(name) ?? (name === baseName ? undefined : estimates.of(otherStage)),
+  )
   const sideBySide = [exported, verified].map((names) => slowestOf(names.map(estimates.of)))
   return {
     ahead,

@@ -156,7 +156,7 @@ function qemuMissing(program: string): PipelineError {
   return new PipelineError({
     code: 'qemu-missing',
     message: `there is no ${program} on this host`,
-    hint: 'run "npm run setup".',
+    hint: 'run "npm run setup -- --yes".',
     exitCode: exitCodes.hostNotFit,
   })
 }

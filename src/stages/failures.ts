@@ -24,7 +24,7 @@ export function stageFailed(outcome: StageOutcome, script: string, log: string):
       : `stage ${name} failed with exit status ${exitStatus}`,
     hint: broken
       ? `fix ${script}, or leaves in its declaration; its log is ${log}`
-      : `its last lines are below; the full log is ${log}`,
+      : `its last lines are below; the full log is ${log}; build --on-failure shell opens a shell in its guest`,
     details: { stage: name, exitStatus, missing, lastLines: lastLines.slice(-shownLines), log },
   })
 }

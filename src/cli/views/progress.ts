@@ -163,8 +163,9 @@ function isBeforeStages(part: string): boolean {
 function describeResult({ run, image }: Report, outFolder: string, colors: Colors): string[] {
   const time = formatSeconds(run.durationSeconds)
   const { failure } = run
-  if (failure === undefined) return [colors.green(`✔ ${image.name} ${image.variant} built in ${time}`)]
+  const page = `  the report is ${outFolder}/report.html`
+  if (failure === undefined) return [colors.green(`✔ ${image.name} ${image.variant} built in ${time}`), page]
   const lines = (failure.lastLines ?? []).map((line) => colors.dim(`  │ ${line}`))
   const hint = failure.hint === undefined ? [] : [`  ${failure.hint}`]
-  return [colors.red(`✖ ${failure.message}`), ...hint, ...lines, `  the report is ${outFolder}/report.json`]
+  return [colors.red(`✖ ${failure.message}`), ...hint, ...lines, page]
 }

@@ -16,7 +16,7 @@ export async function checkForeign(arch: Arch): Promise<Finding> {
 export async function checkOther(arch: Arch): Promise<Finding> {
   const { faults } = await findTools({ arch })
   const missing = faults.filter(({ tool }) => tool.need !== 'optional').map(({ needed }) => needed)
-  const advice = `only its variants need that: npm run setup -- --arch ${arch}`
+  const advice = `only its variants need that: npm run setup -- --yes --arch ${arch}`
   if (missing.length > 0) return warning(`its variants cannot be built: no ${missing.join(', ')}`, advice)
   const found = await foreignFault(arch)
   return found === undefined ? ok('its variants can be built, emulated') : warning(found, foreignAdvice(arch))

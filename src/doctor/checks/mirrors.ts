@@ -14,7 +14,7 @@ export async function checkKeyring(path: string): Promise<Finding> {
   if (isReadable) return ok(path)
   const advice =
     path === debianKeyring.path
-      ? `npm run setup installs ${debianKeyring.package}.`
+      ? `npm run setup -- --yes installs ${debianKeyring.package}.`
       : 'put the keyring there, or change mirror.keyring.'
   return fault(`${path} cannot be read`, advice)
 }

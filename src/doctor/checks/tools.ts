@@ -19,7 +19,8 @@ export async function checkTools(
   const needed = faults.filter(({ tool }) => tool.need !== 'optional')
   const lacking = faults.map((lack) => {
     const text = `${lack.needed} is needed, found ${lack.found}`
-    const advice = lack.package === undefined ? lack.remedy : `npm run setup installs ${lack.package}.`
+    const advice =
+      lack.package === undefined ? lack.remedy : `npm run setup -- --yes installs ${lack.package}.`
     const finding = needed.includes(lack) ? fault(text, advice, toolsMissing(needed)) : warning(text, advice)
     return { id: `tool:${lack.tool.name}`, title: 'tools', ...finding }
   })
@@ -34,7 +35,7 @@ export async function checkArchiver(target: TargetName, formats: ResolvedImage['
   const error = new PipelineError({
     code: 'tools',
     message: `formats.${target}.archive needs the program ${program}, and this host has none (package ${program})`,
-    hint: 'install it with: npm run setup, or set the archive to none.',
+    hint: 'install it with: npm run setup -- --yes, or set the archive to none.',
     exitCode: exitCodes.hostNotFit,
   })
   return fault(error.message, error.hint ?? '', error)
@@ -61,7 +62,7 @@ function toolsMissing(faults: readonly ToolFault[]): PipelineError {
   return new PipelineError({
     code: 'tools',
     message: ['this host lacks tools:', ...lines].join('\n'),
-    hint: 'install them with: npm run setup',
+    hint: 'install them with: npm run setup -- --yes',
     exitCode: exitCodes.hostNotFit,
     details: { tools: faults.map(({ tool }) => tool.name) },
   })

@@ -259,7 +259,7 @@ describe('a task', () => {
     await expect(refused).rejects.toMatchObject({
       code: 'tools',
       exitCode: 3,
-      hint: 'install them with: npm run setup',
+      hint: 'install them with: npm run setup -- --yes',
       message: expect.stringMatching(/packer: nothing.*qemu-img: nothing/s),
     })
     await expect(refused).rejects.not.toMatchObject({ message: expect.stringContaining('git:') })
@@ -270,7 +270,7 @@ describe('a task', () => {
       title: 'tools',
       status: 'fault',
       found: 'packer 1.6 or newer is needed, found nothing',
-      advice: 'npm run setup installs packer.',
+      advice: 'npm run setup -- --yes installs packer.',
     })
   })
 

@@ -4,7 +4,7 @@ import { archNames, hostArch } from '../../../src/arch.ts'
 import { loadPipeline } from '../../../src/config/load.ts'
 import { lookAhead, readEstimates } from '../../../src/plan/estimates.ts'
 import { type Plan, planImage } from '../../../src/plan/plan.ts'
-import { measureSlowness, referenceTimes } from '../../../src/plan/reference-times.ts'
+import { measureSlowness, otherStage, referenceTimes } from '../../../src/plan/reference-times.ts'
 import { mostReportBytes, type Report } from '../../../src/report/report.ts'
 import type { LayerKey } from '../../../src/store/layer-key.ts'
 import type { Layer } from '../../../src/store/layer-record.ts'
@@ -118,7 +118,7 @@ describe('times of a known host', () => {
     }
     const at = (slowness: number) => referenceTimes(base, () => slowness)('boot') ?? 0
     const times = referenceTimes(base, measure)
-    expect(times('a stage of another pipeline')).toBeUndefined()
+    expect(times('unheard_of')).toBeUndefined()
     expect(measurements).toBe(0)
     expect(times('boot')).toBe(2 * at(1))
     expect(times('verify kvm')).toBeGreaterThan(0)
@@ -213,6 +213,13 @@ describe('what lies ahead', () => {
   it('assumes emulation as long as nothing was measured here', async () => {
     expect(lookAhead(await planWith([]), estimates(all), fresh).assumesEmulation).toBe(false)
     expect(lookAhead(await planWith([]), estimates(all, false), fresh).assumesEmulation).toBe(true)
+  })
+
+  it('takes a stage that was never built here for a typical one, but nothing else', async () => {
+    const { first: _, ...known } = { ...all, [otherStage]: 7 }
+    expect(lookAhead(await planWith([]), estimates(known), fresh).estimateSeconds).toBe(162 - 1 + 7)
+    const { base: __, ...unknown } = { ...all, [otherStage]: 7 }
+    expect(lookAhead(await planWith([]), estimates(unknown), fresh).estimateSeconds).toBeUndefined()
   })
 
   it.each(Object.keys(all))('is unknown as long as %s is', async (name) => {
