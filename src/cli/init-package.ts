@@ -53,7 +53,7 @@ export function mergePackage({ template, existing, file, name, dependency }: Mer
   return `${JSON.stringify(merged, null, 2)}\n`
 }
 
-export function noPackage(file: string): PipelineError {
+function noPackage(file: string): PipelineError {
   return new PipelineError({
     code: 'folder-in-use',
     message: `${file} is not a valid package.json`,

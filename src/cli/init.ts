@@ -8,7 +8,7 @@ import type { Command } from 'commander'
 import { isPackage, sourceFolder } from '../compile/program.js'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { NotReadable, readRegularText } from '../host/regular-file.ts'
-import { mergePackage, noPackage, ownDependency } from './init-package.ts'
+import { mergePackage, ownDependency } from './init-package.ts'
 import type { Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
 
@@ -17,57 +17,92 @@ const example = fileURLToPath(new URL('../../examples/debian-cloud/', import.met
 /** Leftovers of a build or `npm install`, which are never copied. */
 const leftovers = ['node_modules', 'out']
 
+/**
+ * Files of the example whose lines or fields complete those that the folder has, and the names that they get: npm puts no
+ * `.gitignore` into a package.
+ */
+const completed: Readonly<Record<string, string>> = {
+  _gitignore: '.gitignore',
+  'package.json': 'package.json',
+}
+
+/** Kept as it is if the folder has one. */
+const readme = 'README.md'
+
 export function initCommand(command: Command, terminal: Terminal, choose: Choose): void {
   command
-    .argument('[folder]', 'where to create it; an existing package.json is completed', '.')
+    .argument(
+      '[folder]',
+      'where to create it; an existing package.json or .gitignore is completed, a README.md kept',
+      '.',
+    )
     .action((folder: string) => choose(() => init(resolvePath(folder), terminal)))
 }
 
 async function init(folder: string, terminal: Terminal): Promise<number> {
-  const files = (await listFiles('')).filter((path) => path !== 'package.json')
-  const taken = await findTaken(folder, files.map(placeOf))
-  if (taken.length > 0) {
-    throw new PipelineError({
-      code: 'folder-in-use',
-      message: `${folder} already has ${taken.join(', ')}`,
-      hint: 'name another folder; nothing was written.',
-      exitCode: exitCodes.badInput,
-    })
-  }
+  const files = (await listFiles('')).filter((path) => !(path in completed))
+  const taken = await findTaken(folder, files)
+  if (taken.length > 0)
+    throw inUse(`${folder} already has ${taken.join(', ')}`, 'name another folder; nothing was written.')
   const packageFile = join(folder, 'package.json')
-  const existing = existsSync(packageFile) ? await readPackage(packageFile) : '{}'
   const merged = mergePackage({
     template: await readFile(join(example, 'package.json'), 'utf8'),
-    existing,
+    existing: (await readExisting(packageFile)) ?? '{}',
     file: packageFile,
     name: basename(folder),
     dependency: await ownDependency(folder),
   })
-  for (const path of files) {
-    const target = join(folder, placeOf(path))
-    await mkdir(dirname(target), { recursive: true })
-    await writeFile(target, await readFile(join(example, path)), { flag: 'wx' })
+  const ignored = completeLines(
+    (await readExisting(join(folder, '.gitignore'))) ?? '',
+    await readFile(join(example, '_gitignore'), 'utf8'),
+  )
+  const created = (await isThere(folder, readme)) ? files.filter((path) => path !== readme) : files
+  for (const path of created) {
+    await mkdir(dirname(join(folder, path)), { recursive: true })
+    await writeFile(join(folder, path), await readFile(join(example, path)), { flag: 'wx' })
   }
+  await writeFile(join(folder, '.gitignore'), ignored)
   await writeFile(packageFile, merged)
-  terminal.out(`${[...files.map(placeOf), 'package.json'].sort().join('\n')}\n`)
+  terminal.out(`${[...created, ...Object.values(completed)].sort().join('\n')}\n`)
   terminal.error(renderNextSteps(folder))
   return exitCodes.ok
 }
 
-async function readPackage(file: string): Promise<string> {
+function inUse(message: string, hint: string): PipelineError {
+  return new PipelineError({ code: 'folder-in-use', message, hint, exitCode: exitCodes.badInput })
+}
+
+/** Undefined if there is no such file. */
+async function readExisting(file: string): Promise<string | undefined> {
+  if (!existsSync(file)) return undefined
   return await readRegularText(file).catch((cause: unknown) => {
-    throw cause instanceof NotReadable ? noPackage(file) : cause
+    if (!(cause instanceof NotReadable)) throw cause
+    throw inUse(`${file} is not a text file`, 'correct it, or name another folder; nothing was written.')
   })
 }
 
-/** Those of the paths that exist in a folder, and all symlinks on the way to them: nothing is written through a link. */
+/** Adds the lines of the template that a text does not have. */
+function completeLines(text: string, template: string): string {
+  const there = text.split(/\r?\n/)
+  const missing = template.split('\n').filter((line) => line !== '' && !there.includes(line))
+  const separator = text === '' || text.endsWith('\n') ? '' : '\n'
+  return `${text}${separator}${missing.map((line) => `${line}\n`).join('')}`
+}
+
+const find = (folder: string, path: string) => lstat(join(folder, path)).catch(() => undefined)
+
+const isThere = async (folder: string, path: string) => (await find(folder, path)) !== undefined
+
+/**
+ * Those of the paths that exist in a folder, except what it may have, and all symlinks on the way to them: nothing is written
+ * through a link.
+ */
 async function findTaken(folder: string, paths: readonly string[]): Promise<readonly string[]> {
-  const find = (path: string) => lstat(join(folder, path)).catch(() => undefined)
-  const above = new Set(['package.json', ...paths.flatMap(foldersAbove)])
+  const above = new Set([...Object.values(completed), ...paths.flatMap(foldersAbove)])
   const links: string[] = []
-  for (const path of above) if ((await find(path))?.isSymbolicLink()) links.push(`${path}, a link`)
+  for (const path of above) if ((await find(folder, path))?.isSymbolicLink()) links.push(`${path}, a link`)
   const there: string[] = []
-  for (const path of paths) if ((await find(path)) !== undefined) there.push(path)
+  for (const path of paths) if (path !== readme && (await isThere(folder, path))) there.push(path)
   return [...there, ...links]
 }
 
@@ -87,11 +122,6 @@ async function listFiles(below: string): Promise<readonly string[]> {
   return (await Promise.all(lists)).flat()
 }
 
-/** npm puts no `.gitignore` into a package. */
-function placeOf(path: string): string {
-  return path.replace(/^_gitignore$/, '.gitignore')
-}
-
 function renderNextSteps(folder: string): string {
   const enter = folder === process.cwd() ? [] : [`  cd ${folder}`]
   // An appliance depends on the package, which a clone has to pack first.
@@ -102,7 +132,7 @@ function renderNextSteps(folder: string): string {
     ...pack,
     '  npm install                the compiler, and its types',
     '  npm test                   the plan and the scripts, in seconds',
-    '  npm run setup              the programs of this host: Packer, QEMU, mmdebstrap',
+    '  npm run setup -- --yes     the programs of this host: Packer, QEMU, mmdebstrap',
     '  npm run build:image        the image, in out/images',
     '',
   ].join('\n')

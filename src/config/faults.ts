@@ -14,6 +14,8 @@ export interface Fault {
   readonly found?: string | undefined
   /** File or option that the value came from. */
   readonly source?: string | undefined
+  /** Points at the field's name instead of its value. */
+  readonly part?: 'key' | undefined
   /** The position in that file. */
   readonly place?: Place | undefined
 }

@@ -24,11 +24,13 @@ export function issuesToFaults(
       const value = valueAt(input, path)
       const isSecret = value !== undefined && full.some((part) => isSecretName(String(part)))
       const found = isSecret ? 'a value that is not shown' : formatFound(value)
+      const isUnknown = issue.code === 'unrecognized_keys'
       return {
         path: formatPath(full),
-        rule: issue.code === 'unrecognized_keys' ? 'is not known here' : ruleOf(issue, found),
+        rule: isUnknown ? 'is not known here' : ruleOf(issue, found),
         found,
-        ...originOf(overrides, full, issue.code === 'unrecognized_keys' ? 'key' : 'value'),
+        part: isUnknown ? 'key' : undefined,
+        ...originOf(overrides, full, isUnknown ? 'key' : 'value'),
       }
     })
   })

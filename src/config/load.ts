@@ -10,7 +10,7 @@ import { readRegularText } from '../host/regular-file.ts'
 import { type Place, renderPlace } from '../text.ts'
 import { isRecord, type Overrides } from './overrides.ts'
 import type { Pipeline } from './pipeline.ts'
-import { placeOfCall } from './pipeline-places.ts'
+import { placeOfThrow } from './pipeline-places.ts'
 import { resolvePipeline } from './resolve.ts'
 import type { ResolvedImage, ResolvedPipeline } from './resolved.ts'
 
@@ -81,12 +81,13 @@ export async function importPipeline(file: string, load: Import = importModule):
 
 /** Where in a file an error was thrown; undefined if it was thrown elsewhere. */
 async function placeIn(path: string, cause: unknown): Promise<Place | undefined> {
-  const { stack = '' } = cause as Error
+  const { message, stack = '' } = cause as Error
   const trace = stack.split(pathToFileURL(path).href)[1] ?? stack.split(path)[1]
   const [, line, column] = /^:(\d+):(\d+)/.exec(trace ?? '') ?? []
   if (line === undefined) return undefined
   const text = await readRegularText(path)
-  return placeOfCall(text, { line: Number(line), column: Number(column) })
+  const [, name] = /^([\w$]+) is not defined$/.exec(message) ?? []
+  return placeOfThrow(text, { line: Number(line), column: Number(column) }, name)
 }
 
 /** A payload as an override for the stage that accepts CloudStack's scripts. @throws PipelineError `usage` */

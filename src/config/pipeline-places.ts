@@ -5,7 +5,7 @@ import type { Place } from '../text.ts'
 import { type CallSite, callSiteOf } from './call-sites.ts'
 import type { Fault } from './faults.ts'
 import type { Pipeline } from './pipeline.ts'
-import { findField } from './source-fields.ts'
+import { findField, findName } from './source-fields.ts'
 import { placesOf, type Span } from './yaml.ts'
 
 /**
@@ -28,13 +28,23 @@ async function placeFault(fault: Fault, pipeline: Pipeline): Promise<Fault> {
   const text = site && (await readRegularText(site.file).catch(() => undefined))
   if (site === undefined || text === undefined) return fault
   const start = offsetOf(text, site)
-  const span = findField(text, start, use === undefined ? path : path.slice(2)) ?? nameAt(text, start)
+  const below = use === undefined ? path : path.slice(2)
+  const span = findField(text, start, below, fault.part) ?? nameAt(text, start)
   return { ...fault, source: site.file, place: placesOf(text)(span) }
 }
 
-/** The name at a position from a stack trace. */
-export function placeOfCall(text: string, site: Pick<CallSite, 'line' | 'column'>): Place {
-  return placesOf(text)(nameAt(text, offsetOf(text, site)))
+/**
+ * The name at a position from a stack trace.
+ * @param undefinedName the name that was not defined, if that is the error: Node reports the statement, not the name
+ */
+export function placeOfThrow(
+  text: string,
+  site: Pick<CallSite, 'line' | 'column'>,
+  undefinedName?: string,
+): Place {
+  const start = offsetOf(text, site)
+  const found = undefinedName === undefined ? undefined : findName(text, start, undefinedName)
+  return placesOf(text)(found ?? nameAt(text, start))
 }
 
 function offsetOf(text: string, { line, column }: Pick<CallSite, 'line' | 'column'>): number {

@@ -133,6 +133,8 @@ const bad = {
   'no-yaml.yaml': 'a: [1\n',
   'no-pipeline.ts': 'export const x = 1\n',
   'throws.ts': "throw new Error('by intent')\n",
+  'undefined.ts':
+    "const disk = {\n  // a missing name\n  size: 'missing',\n  name: missing,\n}\nexport default disk\n",
   'no-typescript.ts': 'export default {{{\n',
 }
 
@@ -179,6 +181,11 @@ describe.concurrent('a mistake is exit status 2, says what is wrong, and writes 
       'a pipeline that throws',
       ['plan', '--pipeline', 'throws.ts'],
       ['throws.ts could not be loaded: by intent'],
+    ],
+    [
+      'a pipeline with a name that is not defined, shown where it is used',
+      ['plan', '--pipeline', 'undefined.ts'],
+      ['undefined.ts could not be loaded: missing is not defined', 'undefined.ts:4:9', '^^^^^^^'],
     ],
     [
       'a pipeline that is no TypeScript',
@@ -478,7 +485,7 @@ describe.concurrent('a build on a host without Packer', () => {
     const { exitCode, stdout, stderr } = await begin(['build', '--pipeline', tiny], { env }).ended
     expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: '' })
     expect(stderr).toMatch(/packer: nothing, needed packer \S+ or newer \(package packer\)/)
-    expect(stderr).toContain('npm run setup')
+    expect(stderr).toContain('npm run setup -- --yes')
     expect(snapshot()).toEqual(before)
   })
 })
@@ -559,7 +566,7 @@ describe.skipIf(!isFit)(`a build that cannot begin is exit status 3${reason}`, {
       const { exitCode, stdout, stderr } = await hidden()
       expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: '' })
       expect(stderr).toContain('this host lacks UEFI firmware (package ovmf)')
-      expect(stderr).toContain('npm run setup')
+      expect(stderr).toContain('npm run setup -- --yes')
       expect((await hidden('--no-verify')).stderr).not.toContain('firmware')
     },
   )

@@ -232,6 +232,23 @@ describe('a repository that init made', () => {
     })
   })
 
+  it('may be made in a new repository, which has a README.md and a .gitignore', () => {
+    const folder = join(root, 'new repository')
+    mkdirSync(folder)
+    writeFileSync(join(folder, 'README.md'), '# Mine\n')
+    writeFileSync(join(folder, '.gitignore'), '*.log\nnode_modules')
+    expect(run('init', folder).split('\n')).not.toContain('README.md')
+    expect(readFileSync(join(folder, 'README.md'), 'utf8')).toBe('# Mine\n')
+    expect(readFileSync(join(folder, '.gitignore'), 'utf8')).toBe('*.log\nnode_modules\n/out\n')
+  })
+
+  it('is not made where one of its files is a folder', () => {
+    const folder = join(root, 'folders')
+    mkdirSync(join(folder, '.gitignore'), { recursive: true })
+    expect(() => run('init', folder)).toThrow(/\.gitignore is not a text file.*\n.*nothing was written/)
+    expect(readdirSync(folder)).toEqual(['.gitignore'])
+  })
+
   it('is not made over a package.json that is none', () => {
     const folder = join(root, 'broken')
     mkdirSync(folder)

@@ -105,6 +105,12 @@ describe('a field of an object in a source text', () => {
     expect(find(text, ...at)).toBe(expected)
   })
 
+  it('can be shown by its name', () => {
+    const text = "define({ 'a': { bad: 1 }, b: 2 })"
+    const name = (...at: string[]) => text.slice(...(findField(text, 0, at, 'key') ?? [0, 0]))
+    expect([name('a'), name('a', 'bad'), name('a', 'missing')]).toEqual(["'a'", 'bad', '{ bad: 1 }'])
+  })
+
   it.each([
     ['a variable', 'define(value)', ['a']],
     ['what is spread', 'define({ ...other })', ['a']],
