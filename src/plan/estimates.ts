@@ -10,7 +10,7 @@ import { mostReportBytes, type Report, reportSchema } from '../report/report.ts'
 import { basesOf, layersOf } from '../store/chain.ts'
 import type { Layer } from '../store/layer-record.ts'
 import type { Plan } from './plan.ts'
-import { otherStage, referenceTimes } from './reference-times.ts'
+import { otherStage, ownChecks, referenceTimes } from './reference-times.ts'
 
 export interface Estimates {
   /** Seconds of a stage or part by name, if known. */
@@ -96,7 +96,10 @@ export function lookAhead(plan: Plan, estimates: Estimates, images: ImagesAhead)
   const inTurn = [...toRun, ...boots].map(
     (name) => estimates.of(name) ?? (name === baseName ? undefined : estimates.of(otherStage)),
   )
-  const sideBySide = [exported, verified].map((names) => slowestOf(names.map(estimates.of)))
+  const hasContract = plan.image.verification.contract !== 'none'
+  const ofVerification = (name: string) =>
+    estimates.of(hasContract || estimates.isMeasured(name) ? name : ownChecks)
+  const sideBySide = [exported.map(estimates.of), verified.map(ofVerification)].map(slowestOf)
   return {
     ahead,
     estimateSeconds: sumOfKnown([...inTurn, ...sideBySide]),

@@ -4,7 +4,7 @@ import { archNames, hostArch } from '../../../src/arch.ts'
 import { loadPipeline } from '../../../src/config/load.ts'
 import { lookAhead, readEstimates } from '../../../src/plan/estimates.ts'
 import { type Plan, planImage } from '../../../src/plan/plan.ts'
-import { measureSlowness, otherStage, referenceTimes } from '../../../src/plan/reference-times.ts'
+import { measureSlowness, otherStage, ownChecks, referenceTimes } from '../../../src/plan/reference-times.ts'
 import { mostReportBytes, type Report } from '../../../src/report/report.ts'
 import type { LayerKey } from '../../../src/store/layer-key.ts'
 import type { Layer } from '../../../src/store/layer-record.ts'
@@ -208,6 +208,15 @@ describe('what lies ahead', () => {
     const images = { ...fresh, areVerified: true }
     const known = { ...all, 'verify kvm': 1000 }
     expect(lookAhead(await planWith([]), estimates(known), images).estimateSeconds).toBe(1162)
+  })
+
+  it('takes less than a boot to verify without a contract', async () => {
+    const plan = await planWith([])
+    const withoutContract = { ...plan, image: { ...plan.image, verification: { contract: 'none' } } } as Plan
+    const known = { ...all, 'verify kvm': 1000, [ownChecks]: 10 }
+    const images = { ...fresh, areVerified: true }
+    expect(lookAhead(withoutContract, estimates(known, false), images).estimateSeconds).toBe(172)
+    expect(lookAhead(withoutContract, estimates(known), images).estimateSeconds).toBe(1162)
   })
 
   it('assumes emulation as long as nothing was measured here', async () => {
