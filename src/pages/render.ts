@@ -37,7 +37,8 @@ function load(): Loaded {
   const handlebars = Handlebars.create()
   const names = readdirSync(new URL('templates/', import.meta.url)).filter((name) => name.endsWith('.hbs'))
   for (const name of names) handlebars.registerPartial(name.replace(/\.hbs$/, ''), read(`templates/${name}`))
-  const options = { strict: true, knownHelpersOnly: true }
+  handlebars.registerHelper('breakable', breakable)
+  const options = { strict: true, knownHelpersOnly: true, knownHelpers: { breakable: true } }
   const pages = new Map(
     ['release', 'run'].map((name) => [name, handlebars.compile(`{{> ${name}}}`, options)]),
   )
@@ -47,6 +48,11 @@ function load(): Loaded {
     script: read('browser/page.js'),
   }
   return loaded
+}
+
+/** A name that on narrow screens breaks after an underscore, instead of within a word. */
+function breakable(name: string): Handlebars.SafeString {
+  return new Handlebars.SafeString(Handlebars.escapeExpression(name).replaceAll('_', '_<wbr>'))
 }
 
 function digestSource(text: string): string {
