@@ -56,7 +56,8 @@ async function init(folder: string, terminal: Terminal): Promise<number> {
     (await readExisting(join(folder, '.gitignore'))) ?? '',
     await readFile(join(example, '_gitignore'), 'utf8'),
   )
-  const created = (await isThere(folder, readme)) ? files.filter((path) => path !== readme) : files
+  const isKept = await isThere(folder, readme)
+  const created = isKept ? files.filter((path) => path !== readme) : files
   for (const path of created) {
     await mkdir(dirname(join(folder, path)), { recursive: true })
     await writeFile(join(folder, path), await readFile(join(example, path)), { flag: 'wx' })
@@ -64,7 +65,7 @@ async function init(folder: string, terminal: Terminal): Promise<number> {
   await writeFile(join(folder, '.gitignore'), ignored)
   await writeFile(packageFile, merged)
   terminal.out(`${[...created, ...Object.values(completed)].sort().join('\n')}\n`)
-  terminal.error(renderNextSteps(folder))
+  terminal.error(renderNextSteps(folder, isKept))
   return exitCodes.ok
 }
 
@@ -122,12 +123,14 @@ async function listFiles(below: string): Promise<readonly string[]> {
   return (await Promise.all(lists)).flat()
 }
 
-function renderNextSteps(folder: string): string {
+function renderNextSteps(folder: string, isReadmeKept: boolean): string {
   const enter = folder === process.cwd() ? [] : [`  cd ${folder}`]
   // An appliance depends on the package, which a clone has to pack first.
   const pack = isPackage ? [] : [`  (cd ${resolvePath(sourceFolder())} && npm pack)`]
+  const kept = isReadmeKept ? [`  ${readme} is kept; the example's is ${join(example, readme)}`] : []
   return [
     `✔ created an appliance in ${folder}`,
+    ...kept,
     ...enter,
     ...pack,
     '  npm install                the compiler, and its types',

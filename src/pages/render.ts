@@ -38,7 +38,9 @@ function load(): Loaded {
   const names = readdirSync(new URL('templates/', import.meta.url)).filter((name) => name.endsWith('.hbs'))
   for (const name of names) handlebars.registerPartial(name.replace(/\.hbs$/, ''), read(`templates/${name}`))
   handlebars.registerHelper('breakable', breakable)
-  const options = { strict: true, knownHelpersOnly: true, knownHelpers: { breakable: true } }
+  // A log and a lookup are fields here, not the helpers that Handlebars has by these names.
+  const knownHelpers = { breakable: true, log: false, lookup: false }
+  const options = { strict: true, knownHelpersOnly: true, knownHelpers }
   const pages = new Map(
     ['release', 'run'].map((name) => [name, handlebars.compile(`{{> ${name}}}`, options)]),
   )

@@ -237,7 +237,12 @@ describe('a repository that init made', () => {
     mkdirSync(folder)
     writeFileSync(join(folder, 'README.md'), '# Mine\n')
     writeFileSync(join(folder, '.gitignore'), '*.log\nnode_modules')
-    expect(run('init', folder).split('\n')).not.toContain('README.md')
+    const { stdout, stderr } = spawnSync(join(made, 'node_modules/.bin/systemvm-image'), ['init', folder], {
+      encoding: 'utf8',
+    })
+    expect(stdout.split('\n')).not.toContain('README.md')
+    const [, shown = ''] = /README\.md is kept; the example's is (.*)/.exec(stderr) ?? []
+    expect(readFileSync(shown, 'utf8')).toContain('## Boot it')
     expect(readFileSync(join(folder, 'README.md'), 'utf8')).toBe('# Mine\n')
     expect(readFileSync(join(folder, '.gitignore'), 'utf8')).toBe('*.log\nnode_modules\n/out\n')
   })

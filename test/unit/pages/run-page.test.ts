@@ -38,6 +38,14 @@ describe('the page of a run', () => {
     expect(small).toContain('No image file was verified')
   })
 
+  it('names the log of the stage that failed', () => {
+    const [first, ...others] = report.stages as [(typeof report.stages)[0]]
+    const failure = { code: 'stage-failed', message: 'it failed', lastLines: ['one', 'two'] }
+    const failed = { ...first, failure, log: 'runs/1/stages/01-first.log' }
+    const shown = renderRunPage({ ...report, run: { ...report.run, failure }, stages: [failed, ...others] })
+    expect(shown).toContain('The last 2 lines of <code>runs/1/stages/01-first.log</code>:')
+  })
+
   it('has no markup from any text of the report', () => {
     const planted = '</script><script>alert(1)</script><img src=x onerror=alert(1)>"\'`{{x}}'
     const hostile = renderRunPage(changeTexts(report, (text) => `${planted}${text}`))
