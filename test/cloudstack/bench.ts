@@ -10,7 +10,7 @@ import { chooseAccelerator } from '../../src/qemu/accelerator.ts'
 import { findKernels } from '../../src/qemu/kept-kernels.ts'
 import { describeUnless, describeWith } from '../support/tools.ts'
 import { chooseProcessor, type Processor } from './emulated-boot.ts'
-import { buildImage, variant } from './image.ts'
+import { arch, buildImage, variant } from './image.ts'
 import { type Lab, makeLab } from './lab.ts'
 import { type Router, type RouterOptions, startRouter } from './router-guest.ts'
 import { cloudstackSource, describeWithSource, packTree } from './tree.ts'
@@ -82,6 +82,6 @@ async function prepareProcessor(image: string, folder: string, signal: AbortSign
   if (resolved === undefined) throw new Error(`the pipeline has no variant ${variant}`)
   const { path: cacheDir, kernels: kept } = outFolderAt(outFolder).cache
   const kernels = await findKernels(kept)
-  const acceleration = await chooseAccelerator({ arch: 'x86_64', kernels, cacheDir, signal })
+  const acceleration = await chooseAccelerator({ arch, kernels, cacheDir, signal })
   return chooseProcessor(image, resolved, acceleration, join(folder, 'boot'))
 }

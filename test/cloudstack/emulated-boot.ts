@@ -1,5 +1,5 @@
 /**
- * How an emulated guest boots in which haproxy can run. QEMU 7.2 gets the flags of `cmpxchg16b` wrong where Debian's kernel
+ * How an emulated x86 guest boots in which haproxy can run. QEMU 7.2 gets the flags of `cmpxchg16b` wrong where Debian's kernel
  * uses it, so emulated processors are without it; haproxy uses it unasked, and dies. Here the processor has it, and the
  * kernel is told that it has not.
  */
@@ -19,7 +19,8 @@ export async function chooseProcessor(
   acceleration: AcceleratorChoice,
   folder: string,
 ): Promise<Processor> {
-  if (acceleration.accelerator === 'kvm') return { acceleration, directBoot: undefined }
+  if (acceleration.accelerator === 'kvm' || acceleration.arch !== 'x86_64')
+    return { acceleration, directBoot: undefined }
   const layout = placePartitions(disk, '')
   const root = layout.partitions.find(({ mount }) => mount === '/')
   const bootFiles = await readBootFiles(file, layout, folder)
