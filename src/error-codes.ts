@@ -112,6 +112,7 @@ export const errorCodes = [
   'not-taken',
   'object-store-refused',
   'out-linked',
+  'out-open',
   'out-read-only',
   'overrides-syntax',
   'overrides-unreadable',

@@ -3,6 +3,7 @@
 import type { Command } from 'commander'
 import { type Lock, type LockedWork, takeLock, type Waiting } from '../host/lock.ts'
 import { describeHolder } from '../host/lock-holder.ts'
+import { outFolderAt, requireOwnFolders } from '../host/out-folder.ts'
 import { untilInterrupted } from './interrupt.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -14,13 +15,17 @@ export function addWaitOption(command: Command, work: LockedWork = 'build'): Com
   return command.option('--wait', `wait for another ${work} in the same folder instead of failing`)
 }
 
-/** Takes the lock of an output folder for a verb; errors of others that need it name the verb. */
-export function takeFolder(
+/**
+ * Takes the lock of an output folder for a verb; errors of others that need it name the verb.
+ * @throws PipelineError like `requireOwnFolders`, and `locked`
+ */
+export async function takeFolder(
   outFolder: string,
   verb: string,
   { wait = false }: WaitOptions,
   terminal: Terminal,
 ): Promise<Lock> {
+  await requireOwnFolders(outFolderAt(outFolder))
   if (!wait) return takeLock(outFolder, verb)
   return untilInterrupted((signal) =>
     takeLock(outFolder, verb, tellWaiting('build', outFolder, signal, terminal)),

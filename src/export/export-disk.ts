@@ -11,6 +11,7 @@ import { withUnpacked } from '../disk/unpack.ts'
 import { unreadableDisk } from '../disk/unreadable.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import type { DiskSizes } from '../formats/sizes.ts'
+import { requireKept } from '../host/closed-folder.ts'
 import { stampOf } from '../host/files.ts'
 import { takeLock, type Waiting } from '../host/lock.ts'
 import { requireWritable } from '../host/out-folder.ts'
@@ -41,7 +42,7 @@ export interface DiskExport extends ExportSource {
 /**
  * Returns the paths of the files. If a target fails, the finished files of others remain, with their checksums.
  * @throws PipelineError `disk-unreadable`, `disk-refers-elsewhere`, `disk-size`, `disk-in-the-way`, `disk-changed`,
- * `out-read-only`, `locked`, `export-failed`, `no-space`, `tools`
+ * `out-read-only`, `out-open`, `locked`, `export-failed`, `no-space`, `tools`
  */
 export async function exportDisk(request: DiskExport): Promise<readonly string[]> {
   const { disk: given, signal } = request
@@ -75,6 +76,7 @@ async function exportPlain(request: PlainExport): Promise<readonly string[]> {
   const within = AbortSignal.any([signal, lock.lost])
   setMaxListeners(0, within)
   try {
+    await requireKept(folder, workFolder)
     // The process that held the lock may have written to the disk.
     const source = (await stampOfAll(first.files)) === stamp ? first : await requireFit(request)
     await requireElsewhere([given, ...source.files], written, workFolder)

@@ -3,6 +3,7 @@
 import { access, constants, lstat, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { requireClosed } from './closed-folder.ts'
 import { reasonOf } from './failures.ts'
 import { makeFolder, writeDurably } from './files.ts'
 import { namesIn } from './unless-missing.ts'
@@ -95,13 +96,15 @@ export async function foldersWrittenTo(out: OutFolder): Promise<readonly string[
 
 /**
  * Requires that no folder in `out/` is a link, before anything is written to it or removed from it: a folder from elsewhere
- * could lead to any of the user's files. `out/` itself may be a link, since the user names it.
- * @throws PipelineError `out-linked`, `not-output` for a file
+ * could lead to any of the user's files. `out/` itself may be a link, since the user names it. Nor may strangers write there.
+ * @throws PipelineError `out-linked`, `out-open`, `not-output` for a file
  */
 export async function requireOwnFolders(out: OutFolder): Promise<void> {
   const { path, cache, report: _report, reportPage: _page, ...folders } = out
   await requireFolder(path)
-  await requireUnlinked(...Object.values(folders), ...Object.values(cache))
+  const inside = [...Object.values(folders), ...Object.values(cache)]
+  await requireUnlinked(...inside)
+  await requireClosed(path, inside)
   // Only runs, variants, releases and media choose the names of the folders inside.
   for (const folder of [out.runs, out.render, out.repository, cache.netboot])
     await requireUnlinked(...(await namesIn(folder)).map((name) => join(folder, name)))

@@ -2,6 +2,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -121,6 +122,29 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     const efi = ['--set', 'formats.vmware.firmware=efi']
     expect((await exportFrom(disk, '--targets', 'vmware', ...efi)).exitCode).toBe(0)
   })
+
+  it('refuses a folder where others can replace files, and takes one where they only have their own', async () => {
+    const disk = makeDisk()
+    mkdirSync(path('out'))
+    chmodSync(path('out'), 0o777)
+    const words = ['--targets', 'kvm']
+    await expectRefusal(exportFrom(disk, ...words), 3, 'everyone on this host can replace files', 'chmod o-w')
+    expect(left()).toEqual([])
+    chmodSync(path('out'), 0o1777)
+    expect((await exportFrom(disk, ...words)).exitCode).toBe(0)
+  })
+
+  it.skipIf(process.getuid?.() !== 0)(
+    'removes nothing that someone else has made in its work folder’s place (skipped unless run by root)',
+    async () => {
+      const disk = makeDisk()
+      mkdirSync(path('out', '.systemvm-image.unfinished', 'theirs'), { recursive: true })
+      chmodSync(path('out'), 0o1777)
+      chownSync(path('out', '.systemvm-image.unfinished'), 4_000_001, 0)
+      await expectRefusal(exportFrom(disk, '--targets', 'kvm'), 3, 'belongs to another user')
+      expect(left()).toEqual(['.systemvm-image.unfinished'])
+    },
+  )
 
   it('refuses a disk that is cut short, and writes nothing', async () => {
     const disk = makeDisk()
