@@ -1,6 +1,7 @@
 /** Tests whether a password matches an entry of /etc/shadow. */
 
-import { execa } from 'execa'
+import { bareEnvironment } from '../host/bare-environment.ts'
+import { execa } from '../host/execa.ts'
 
 /**
  * The first password that matches a crypt(3) hash. Perl calls the C library's crypt, which supports yescrypt on Debian, and
@@ -15,6 +16,9 @@ export async function matchesPassword(
   const tries = passwords.filter((password) => password !== '')
   // Passed on standard input, because everyone on the host can see arguments.
   const script = 'chomp(my @l = <STDIN>); my $h = shift @l; for (@l) { print "$_\\n" if crypt($_, $h) eq $h }'
-  const { stdout } = await execa('perl', ['-e', script], { input: `${[hash, ...tries].join('\n')}\n` })
+  const { stdout } = await execa('perl', ['-e', script], {
+    input: `${[hash, ...tries].join('\n')}\n`,
+    ...bareEnvironment(),
+  })
   return stdout.split('\n').find((line) => line !== '')
 }

@@ -1,6 +1,7 @@
 /** The only module that runs gpgv. */
 
-import { execa } from 'execa'
+import { bareEnvironment } from '../host/bare-environment.ts'
+import { execa } from '../host/execa.ts'
 
 export interface Verified {
   /** The signed content, if the signature is inline. */
@@ -15,6 +16,9 @@ export interface Verified {
   readonly fault: { readonly shortMessage: string } | undefined
 }
 
+/** Of what was signed: OpenPGP can compress a gigabyte into a kilobyte. Debian's Release files have 200 kB. */
+const mostBytes = 2 * 1024 ** 2
+
 /** @param subject arguments for what to verify: files, or options for `input` */
 export async function runGpgv(
   keyring: string,
@@ -26,19 +30,23 @@ export async function runGpgv(
   const result = await execa('gpgv', words, {
     reject: false,
     timeout: 30_000,
-    env: { LC_ALL: 'C' },
+    maxBuffer: mostBytes,
+    ...bareEnvironment(),
     // Passed through pipes, so that a killed run leaves no files behind.
     stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
     input: input ?? '',
     stripFinalNewline: false,
     ...(signal === undefined ? {} : { cancelSignal: signal }),
   })
+  const said = (result.stderr ?? '').replaceAll('gpgv: ', '').trim()
+  if (result.isMaxBuffer)
+    return { payload: '', status: [['ERROR']], said: `more than ${mostBytes} bytes`, fault: undefined }
   const mark = '[GNUPG:] '
   const lines = (result.stdio[3] ?? '').split('\n').filter((line) => line.startsWith(mark))
   return {
     payload: result.stdout ?? '',
     status: lines.map((line) => line.slice(mark.length).split(' ')),
-    said: (result.stderr ?? '').replaceAll('gpgv: ', '').trim(),
+    said,
     fault:
       result.exitCode === undefined ? { shortMessage: result.shortMessage ?? 'unknown reason' } : undefined,
   }

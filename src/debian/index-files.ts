@@ -1,9 +1,10 @@
 /** Files of package indexes: fetched, cached, verified against a Release file, and unpacked. */
 
 import { dirname, join } from 'node:path'
-import { execa } from 'execa'
 import { sha256 } from '../digest.ts'
 import { exitCodes, messageOf, PipelineError } from '../errors.ts'
+import { bareEnvironment } from '../host/bare-environment.ts'
+import { execa } from '../host/execa.ts'
 import { makeFolder, writeDurably } from '../host/files.ts'
 import { gunzip } from '../host/gunzip.ts'
 import { readRegular } from '../host/regular-file.ts'
@@ -74,6 +75,7 @@ async function unxz(packed: Buffer, maxBytes: number, signal: AbortSignal | unde
     const { stdout } = await execa('xz', ['--decompress', '--stdout', xzLimit], {
       input: packed,
       encoding: 'buffer',
+      ...bareEnvironment(),
       maxBuffer: maxBytes,
       stripFinalNewline: false,
       ...(signal === undefined ? {} : { cancelSignal: signal }),

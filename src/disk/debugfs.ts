@@ -6,8 +6,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
-import { execa } from 'execa'
 import { awaitedLater } from '../host/awaited-later.ts'
+import { bareEnvironment } from '../host/bare-environment.ts'
+import { execa } from '../host/execa.ts'
 import { unreadableDisk } from './unreadable.ts'
 
 /** The answers in order, each after the line with which debugfs starts it. */
@@ -82,7 +83,7 @@ export async function streamContent(
   // debugfs prints up to 60 bytes for an empty file whose data is in its inode.
   const wanted = requests.filter(({ sizeBytes }) => sizeBytes > 0)
   if (wanted.length === 0) return
-  const child = spawn('debugfs', ['-f', '-', '--', filesystem], { env: debugfsEnvironment(), signal })
+  const child = spawn('debugfs', ['-f', '-', '--', filesystem], { env: debugfsEnvironment().env, signal })
   const ended = awaitedLater(once(child, 'close'))
   // `ended` reports an early end; the pipe would report it again.
   child.stdin.on('error', () => undefined)
@@ -120,9 +121,9 @@ export async function streamContent(
 
 // --- internal ---
 
-function debugfsEnvironment(): NodeJS.ProcessEnv {
+function debugfsEnvironment(more: NodeJS.ProcessEnv = {}) {
   const PATH = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`
-  return { ...process.env, PATH, LC_ALL: 'C', DEBUGFS_PAGER: '__none__' }
+  return bareEnvironment({ PATH, DEBUGFS_PAGER: '__none__', ...more })
 }
 
 /** A damaged filesystem has something to complain about in every file. */
@@ -146,8 +147,7 @@ async function runDebugfs(
     timeout: 600_000,
     cancelSignal: signal,
     ...(cwd === undefined ? {} : { cwd }),
-    env: { ...debugfsEnvironment(), ...env },
-    extendEnv: false,
+    ...debugfsEnvironment(env),
   })
   signal.throwIfAborted()
   if (result.failed) throw unreadableDisk(`debugfs failed: ${result.shortMessage}`, result)

@@ -2,7 +2,8 @@
 
 import { mkdir, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { execa } from 'execa'
+import { bareEnvironment } from '../host/bare-environment.ts'
+import { execa } from '../host/execa.ts'
 import { copyBytes, extractBytes } from './image-bytes.ts'
 import type { ImageFile } from './image-file.ts'
 import { sectorBytes } from './layout.ts'
@@ -109,10 +110,7 @@ interface SfdiskPartition {
   readonly name?: string
 }
 
-const environment = {
-  PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin`,
-  LC_ALL: 'C',
-}
+const environment = () => bareEnvironment({ PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin` })
 
 /** Undefined if the disk has no table. */
 async function readTable(disk: string, signal: AbortSignal): Promise<SfdiskTable | undefined> {
@@ -120,7 +118,7 @@ async function readTable(disk: string, signal: AbortSignal): Promise<SfdiskTable
     reject: false,
     timeout: 60_000,
     cancelSignal: signal,
-    env: environment,
+    ...environment(),
   })
   signal.throwIfAborted()
   if (found.exitCode === undefined) throw unreadableDisk(`sfdisk failed: ${found.shortMessage}`, found)
@@ -197,7 +195,7 @@ async function probe(
     reject: false,
     timeout: 60_000,
     cancelSignal: signal,
-    env: environment,
+    ...environment(),
   })
   signal.throwIfAborted()
   if (!blkidStatus.some((status) => status === found.exitCode)) {

@@ -1,6 +1,7 @@
 /** The only module that runs qemu-img, with one set of rules for time limits, cancellation, and environment. */
 
-import { execa } from 'execa'
+import { bareEnvironment } from '../host/bare-environment.ts'
+import { execa } from '../host/execa.ts'
 import { toolsMissing } from '../host/tools.ts'
 import type { BlockNode } from './block-node.ts'
 import {
@@ -164,7 +165,9 @@ async function ask(
     reject: false,
     stdin: 'ignore',
     timeout: limitMs,
-    env: { LC_ALL: 'C' },
+    // A map of a disk has a short line for each extent.
+    maxBuffer: 128 * 1024 ** 2,
+    ...bareEnvironment(),
     ...(signal === undefined ? {} : { cancelSignal: signal }),
   })
   if (onProgress !== undefined) {

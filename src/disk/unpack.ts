@@ -5,10 +5,11 @@ import { createWriteStream } from 'node:fs'
 import { symlink } from 'node:fs/promises'
 import { basename, extname, join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { execa } from 'execa'
 import { exitCodes, messageOf, PipelineError } from '../errors.ts'
 import { awaitedLater } from '../host/awaited-later.ts'
+import { bareEnvironment } from '../host/bare-environment.ts'
 import { boundBytes } from '../host/bound-bytes.ts'
+import { execa } from '../host/execa.ts'
 import { isNoSpace } from '../host/failures.ts'
 import { openToRead } from '../host/regular-file.ts'
 import { findProgram } from '../host/tools.ts'
@@ -134,7 +135,7 @@ async function runUnpacker(
       buffer: { stdout: false },
       maxBuffer: { stderr: textBytes },
       stdin: 'ignore',
-      env: { LC_ALL: 'C' },
+      ...bareEnvironment(),
     }),
   )
   const bounded = (chunks: AsyncIterable<Uint8Array>) =>
@@ -177,6 +178,7 @@ async function requireOneMember(file: string, named: string, signal: AbortSignal
     cancelSignal: signal,
     stdin: 'ignore',
     maxBuffer: textBytes,
+    ...bareEnvironment(),
     timeout: 60_000,
   })
   if (failed) throw unreadableDisk(`cannot unpack ${file}: it is damaged or truncated`, shortMessage)

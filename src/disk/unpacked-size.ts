@@ -1,6 +1,7 @@
 /** Reads the size of an archive's content from the archive, to check for disk space before it is unpacked. */
 
-import { execa } from 'execa'
+import { bareEnvironment } from '../host/bare-environment.ts'
+import { execa } from '../host/execa.ts'
 import { openToRead } from '../host/regular-file.ts'
 import { xzLimit } from '../host/unpacking.ts'
 
@@ -66,7 +67,7 @@ async function ask([program = '', ...words]: readonly string[], signal: AbortSig
     stdin: 'ignore',
     timeout: 60_000,
     cancelSignal: signal,
-    env: { LC_ALL: 'C' },
+    ...bareEnvironment(),
   })
   signal.throwIfAborted()
   return failed ? '' : (stdout ?? '')

@@ -1,9 +1,9 @@
 /** The Debian and Ubuntu packages of the required programs, the plugins of the programs, and the installation of both. */
 
 import { constants } from 'node:fs/promises'
-import { execa } from 'execa'
 import type { Arch } from '../arch.ts'
 import { exitCodes, PipelineError, shownLines } from '../errors.ts'
+import { execa } from '../host/execa.ts'
 import { canAccess } from '../host/files.ts'
 import { findProgram, findTools, type ToolFault } from '../host/tools.ts'
 import { defaultPackerSource, type PackerSource, withPackerPackage } from './packer-package.ts'

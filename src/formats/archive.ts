@@ -8,9 +8,9 @@
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { Transform } from 'node:stream'
-import { execa } from 'execa'
 import { awaitedLater } from '../host/awaited-later.ts'
 import { bareEnvironment } from '../host/bare-environment.ts'
+import { execa } from '../host/execa.ts'
 import { openToRead } from '../host/regular-file.ts'
 import { writeAt } from './file-bytes.ts'
 
@@ -25,7 +25,11 @@ export async function writeBzip2(
   signal: AbortSignal,
 ): Promise<void> {
   await compress(['lbzip2', '-9'], source, file, 0, onProgress, signal)
-  await execa('lbzip2', ['--test', '--', file], { cancelSignal: signal, timeout: 3_600_000 })
+  await execa('lbzip2', ['--test', '--', file], {
+    cancelSignal: signal,
+    timeout: 3_600_000,
+    ...bareEnvironment(),
+  })
 }
 
 export interface ZipOptions {

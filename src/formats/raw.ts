@@ -1,9 +1,10 @@
 /** The disk as a plain sparse file, for Oracle VM and any other use. */
 
 import { link, rm } from 'node:fs/promises'
-import { execa } from 'execa'
 import { imageNode } from '../disk/block-node.ts'
 import { compareImages } from '../disk/qemu-img.ts'
+import { bareEnvironment } from '../host/bare-environment.ts'
+import { execa } from '../host/execa.ts'
 import { withoutLinks } from '../host/files.ts'
 import type { RawDisk } from './raw-disk.ts'
 
@@ -29,6 +30,9 @@ export async function exportRaw(
 }
 
 async function copy(disk: RawDisk, file: string, signal: AbortSignal): Promise<void> {
-  await execa('cp', ['--sparse=always', '--reflink=auto', '--', disk.path, file], { cancelSignal: signal })
+  await execa('cp', ['--sparse=always', '--reflink=auto', '--', disk.path, file], {
+    cancelSignal: signal,
+    ...bareEnvironment(),
+  })
   await compareImages(imageNode('raw', disk.path), imageNode('raw', file), signal)
 }

@@ -1,9 +1,10 @@
 /** Whether this host can run another architecture's programs by emulation. */
 
 import { readFile } from 'node:fs/promises'
-import { execa } from 'execa'
 import { type Arch, archs } from '../arch.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { bareEnvironment } from './bare-environment.ts'
+import { execa } from './execa.ts'
 
 /** Whether this host can run an architecture's programs only by emulation. */
 export function isForeign(arch: Arch): boolean {
@@ -21,7 +22,7 @@ export async function foreignFault(arch: Arch, path = process.env.PATH ?? ''): P
     reject: false,
     stdin: 'ignore',
     timeout: 20_000,
-    env: { PATH: path, LC_ALL: 'C' },
+    ...bareEnvironment({ PATH: path }),
   })
   if (!result.failed) return undefined
   return `no program of ${debianArch} runs here: ${await describeHandler(arch)}`

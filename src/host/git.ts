@@ -2,8 +2,9 @@
 
 import { mkdir, realpath } from 'node:fs/promises'
 import { join, relative } from 'node:path'
-import { execa } from 'execa'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { bareEnvironment } from './bare-environment.ts'
+import { execa } from './execa.ts'
 
 /** The state of a checkout. */
 export interface Source {
@@ -90,8 +91,26 @@ export async function writeTree(top: string, revision: string, folder: string): 
     })
   }
   await mkdir(folder, { recursive: true })
-  const archive = execa('git', ['-C', top, 'archive', '--format=tar', commit.trim()], { encoding: 'buffer' })
-  await Promise.all([archive, archive.pipe('tar', ['-x', '-C', folder])])
+  const archive = execa('git', ['-C', top, 'archive', '--format=tar', commit.trim()], {
+    buffer: { stdout: false },
+    ...gitEnvironment(),
+  })
+  await Promise.all([archive, archive.pipe('tar', ['-x', '-C', folder], bareEnvironment())])
+}
+
+/**
+ * In a hook, GIT_DIR and others name the repository of the hook, and Git would describe that one. `git replace` gives a commit
+ * another tree than the one that its hash stands for. Proxies and SSH stay, since Git fetches what a partial clone lacks.
+ */
+function gitEnvironment() {
+  const isPassed = (name: string) =>
+    /^(HOME|XDG_CONFIG_HOME|SUDO_UID|SSH_AUTH_SOCK|GIT_(CONFIG_(?!PARAMETERS)|SSH).*|(all|no|https?)_proxy)$/i.test(name)
+  const passed = Object.entries(process.env).filter(
+    (pair): pair is [string, string] => isPassed(pair[0]) && pair[1] !== undefined,
+  )
+  // A `git status` that updates the index would block concurrent commits.
+  const own = { GIT_OPTIONAL_LOCKS: '0', GIT_NO_REPLACE_OBJECTS: '1' }
+  return bareEnvironment({ ...Object.fromEntries(passed), ...own })
 }
 
 /** Git's output; undefined if it fails. @throws PipelineError `git-refused` for a checkout of another user */
@@ -100,8 +119,7 @@ async function git(folder: string, ...words: string[]): Promise<string | undefin
     reject: false,
     timeout: 60_000,
     stripFinalNewline: false,
-    // A `git status` that updates the index would block concurrent commits.
-    env: { GIT_OPTIONAL_LOCKS: '0', LC_ALL: 'C' },
+    ...gitEnvironment(),
   })
   if (exitCode === 0) return stdout
   if (stderr?.includes('dubious ownership') === true) throw refused(folder, stderr)

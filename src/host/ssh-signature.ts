@@ -1,6 +1,7 @@
 /** Signatures with an SSH key, made and verified by OpenSSH, which every host has. */
 
-import { execa } from 'execa'
+import { bareEnvironment } from './bare-environment.ts'
+import { execa } from './execa.ts'
 import { noSignature, programMissing, type SignatureVerdict, signingFailed } from './signature.ts'
 
 /** Whose signatures are trusted. For the formats, see ssh-keygen(1), ALLOWED SIGNERS and KEY REVOCATION LISTS. */
@@ -71,7 +72,7 @@ async function sshKeygen(
 ): Promise<{ readonly exitCode: number | undefined; readonly stdout: string; readonly said: string }> {
   const result = await execa('ssh-keygen', ['-Y', ...words], {
     reject: false,
-    env: { LC_ALL: 'C' },
+    ...bareEnvironment(),
     timeout: 30_000,
     input,
     ...(signal === undefined ? {} : { cancelSignal: signal }),

@@ -2,9 +2,9 @@
 
 import { access, constants, stat } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
-import { execa } from 'execa'
 import type { Arch } from '../arch.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { execa } from './execa.ts'
 import { hostTools, type Plugin, type Tool, type ToolNeed } from './tool-table.ts'
 
 /** A tool found on this host. */

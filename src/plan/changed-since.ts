@@ -3,9 +3,9 @@
 import { access, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { execa } from 'execa'
 import { z } from 'zod'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { execa } from '../host/execa.ts'
 import { findCheckout, writeTree } from '../host/git.ts'
 import { parseJson } from '../text.ts'
 

@@ -1,8 +1,8 @@
 /** Tries KVM twice: by creating a machine, and by booting a Linux kernel until it prints its version. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { execa } from 'execa'
 import { type Arch, archs } from '../arch.ts'
+import { execa } from '../host/execa.ts'
 import { qemuArguments } from './arguments.ts'
 import { cleanText } from './console.ts'
 import type { Machine } from './machine.ts'

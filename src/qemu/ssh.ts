@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { execa } from 'execa'
+import { execa } from '../host/execa.ts'
 import { commandLine } from '../host/shell-words.ts'
 import { cleanText } from './console.ts'
 

@@ -2,8 +2,8 @@
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { execa } from 'execa'
 import { runGpgv } from '../debian/gpgv.ts'
+import { execa } from '../host/execa.ts'
 import { NotReadable, readRegular } from '../host/regular-file.ts'
 import { noSignature, programMissing, type SignatureVerdict, signingFailed } from '../host/signature.ts'
 import { inWorkFolder } from '../host/work-folder.ts'

@@ -2,11 +2,11 @@
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { execa } from 'execa'
 import { PackageURL } from 'packageurl-js'
 import type { Package } from '../debian/dpkg-status.ts'
 import { withoutArchitecture } from '../debian/dpkg-status.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { execa } from '../host/execa.ts'
 import { findProgram } from '../host/tools.ts'
 import { inWorkFolder } from '../host/work-folder.ts'
 import { parseJson } from '../text.ts'

@@ -1,7 +1,7 @@
 /** The programs that make filesystems: each runs alone, in a fixed environment, at a fixed time. */
 
-import { execa } from 'execa'
 import { PipelineError } from '../errors.ts'
+import { execa } from '../host/execa.ts'
 
 export interface ToolJob {
   /** Where programs run and find their configuration. */

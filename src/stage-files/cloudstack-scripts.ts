@@ -13,9 +13,9 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
-import { execa } from 'execa'
 import { canonicalJson, sha256 } from '../digest.ts'
 import { bareEnvironment } from '../host/bare-environment.ts'
+import { bytesOf } from '../host/execa.ts'
 import { listTree } from '../host/hash-file.ts'
 import { openToRead } from '../host/regular-file.ts'
 import { SourceFault } from './source-fault.ts'
@@ -121,13 +121,8 @@ export async function packScripts(
       '--',
       ...names,
     ]
-    const { stdout: tar } = await execa('tar', words, { ...limits, encoding: 'buffer' })
-    const { stdout: packed } = await execa('gzip', ['-9', '--no-name'], {
-      ...limits,
-      input: tar,
-      encoding: 'buffer',
-    })
-    await writeFile(archive, packed)
+    const tar = await bytesOf('tar', words, limits)
+    await writeFile(archive, await bytesOf('gzip', ['-9', '--no-name'], { ...limits, input: tar }))
   } finally {
     await rm(staging, { recursive: true, force: true })
   }

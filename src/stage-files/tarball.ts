@@ -1,15 +1,21 @@
 /** Unpacks an untrusted tarball: only files, folders and links that stay inside it; otherwise nothing. */
 
 import { isUtf8 } from 'node:buffer'
-import { execa } from 'execa'
+import { bareEnvironment } from '../host/bare-environment.ts'
+import { execa } from '../host/execa.ts'
 import { toolsMissing } from '../host/tools.ts'
 import { takesMoreMemory, unpackingMiB, xzLimit } from '../host/unpacking.ts'
 import { reasonIn } from '../text.ts'
 import { escapeBytes, faultOfTree } from './tree-faults.ts'
 
 /** tar runs xz by itself, which then gets its options from here; zstd has a limit of its own. */
-const env = { LC_ALL: 'C', XZ_DEFAULTS: xzLimit, XZ_OPT: xzLimit }
-const limits = { timeout: 120_000, reject: false, maxBuffer: 64 << 20, env } as const
+const limits = () =>
+  ({
+    timeout: 120_000,
+    reject: false,
+    maxBuffer: 64 << 20,
+    ...bareEnvironment({ XZ_DEFAULTS: xzLimit, XZ_OPT: xzLimit }),
+  }) as const
 
 /** First characters of `tar -tv` lines for a file, a folder, a symbolic link and a hard link. */
 const harmlessTypes = ['-', 'd', 'l', 'h']
@@ -21,7 +27,7 @@ const harmlessTypes = ['-', 'd', 'l', 'h']
 export async function unpackTarball(tarball: string, folder: string): Promise<string | undefined> {
   const list = (...options: string[]) =>
     // Escaping keeps a name that contains a line break on one line.
-    execa('tar', ['--list', '--quoting-style=escape', ...options, '--file', tarball], limits)
+    execa('tar', ['--list', '--quoting-style=escape', ...options, '--file', tarball], limits())
   const names = await list()
   if (names.code === 'ENOENT') throw toolsMissing(['tar'])
   if (takesMoreMemory(names.stderr)) return `takes more memory to unpack than ${unpackingMiB} MiB`
@@ -41,7 +47,7 @@ export async function unpackTarball(tarball: string, folder: string): Promise<st
   const unpacked = await execa(
     'tar',
     ['--extract', ...options, '--file', tarball, '--directory', folder],
-    limits,
+    limits(),
   )
   if (unpacked.failed) return `cannot be unpacked (${reasonIn(unpacked.stderr)})`
   return faultOfTree(folder)

@@ -6,10 +6,10 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { execa } from 'execa'
 import type { ResolvedStage } from '../config/resolved.ts'
 import { type CpioEntry, renderCpio } from '../disk/cpio.ts'
 import { bareEnvironment } from '../host/bare-environment.ts'
+import { bytesOf } from '../host/execa.ts'
 import { quote } from '../host/shell-words.ts'
 import { generateSshKey } from '../qemu/ssh.ts'
 import { hostAddress } from './build-machine.ts'
@@ -124,16 +124,8 @@ async function packRenewal(folder: string, files: ReadonlyMap<string, Uint8Array
     await mkdir(join(folder, dirname(path)), { recursive: true, mode: 0o700 })
     await writeFile(join(folder, path), content, { mode: 0o600 })
   }
-  const { stdout } = await execa(
-    'tar',
-    ['-c', '--owner=0', '--group=0', '-C', folder, '--', 'systemvm-build'],
-    {
-      encoding: 'buffer',
-      timeout: 60_000,
-      ...bareEnvironment(),
-    },
-  )
-  return stdout
+  const words = ['-c', '--owner=0', '--group=0', '-C', folder, '--', 'systemvm-build']
+  return bytesOf('tar', words, { timeout: 60_000, ...bareEnvironment() })
 }
 
 function file(path: string, content: string | Uint8Array): CpioEntry {
@@ -196,14 +188,6 @@ async function packFiles(stage: ResolvedStage): Promise<Uint8Array | undefined> 
     const pattern = path.slice(1).replaceAll(/[.[\]*^$\\,]/g, '\\$&')
     return `--transform=s,^${pattern}\\(/\\|$\\),${name}\\1,S`
   })
-  const { stdout } = await execa(
-    'tar',
-    ['-c', ...fixed, ...renames, '-C', '/', '--', ...folders.map(([, path]) => path.slice(1))],
-    {
-      encoding: 'buffer',
-      timeout: 60_000,
-      ...bareEnvironment(),
-    },
-  )
-  return stdout
+  const words = ['-c', ...fixed, ...renames, '-C', '/', '--', ...folders.map(([, path]) => path.slice(1))]
+  return bytesOf('tar', words, { timeout: 60_000, ...bareEnvironment() })
 }

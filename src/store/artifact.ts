@@ -13,6 +13,7 @@ import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
 import { sha256 } from '../digest.ts'
 import { awaitedLater } from '../host/awaited-later.ts'
+import { bareEnvironment } from '../host/bare-environment.ts'
 import { readJson } from '../host/json-file.ts'
 import { openToRead, readRegular } from '../host/regular-file.ts'
 import type { SshTrust } from '../host/ssh-signature.ts'
@@ -65,6 +66,7 @@ export async function packLayer({ layer, store, folder, signingKey, signal }: Pa
   const packed = join(folder, 'packed')
   const zstd = spawn('zstd', ['-q', '-T0', '-3', '-c', '--', store.disk(layer.key)], {
     stdio: ['ignore', 'pipe', 'ignore'],
+    env: bareEnvironment().env,
     signal,
   })
   const disk = await writeHashed(zstd, packed, Number.POSITIVE_INFINITY, signal)
@@ -118,6 +120,7 @@ export async function unpackLayer(request: UnpackRequest): Promise<Layer> {
   try {
     const zstd = spawn('zstd', ['-q', '-d', '-c', '--', disk], {
       stdio: ['ignore', 'pipe', 'ignore'],
+      env: bareEnvironment().env,
       signal,
     })
     const written = await writeHashed(zstd, partial, layer.sizeBytes, signal)

@@ -1,9 +1,9 @@
 /** An OCI registry that stores layers, accessed through skopeo, which handles registries, tokens and logins. */
 
 import { fileURLToPath } from 'node:url'
-import { execa } from 'execa'
 import { z } from 'zod'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { execa } from '../host/execa.ts'
 import { withinLimit } from '../host/within-limit.ts'
 import { parseJson } from '../text.ts'
 

@@ -2,10 +2,10 @@
 
 import { readFile } from 'node:fs/promises'
 import { release } from 'node:os'
-import { execa } from 'execa'
 import type { Arch } from '../../arch.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
 import { type Account, findAccount } from '../../host/account.ts'
+import { execa } from '../../host/execa.ts'
 import { isAtLeast } from '../../host/tools.ts'
 import { chooseAccelerator } from '../../qemu/accelerator.ts'
 import { type Finding, fault, type HostInput, ok, warning } from '../check.ts'

@@ -2,12 +2,13 @@
 
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { execa } from 'execa'
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { aptListName, renderSourceLines } from '../../debian/archives.ts'
 import type { LoadedArchive } from '../../debian/load-archives.ts'
 import { stanzasOf } from '../../debian/packages-index.ts'
 import { exitCodes, PipelineError, shownLines } from '../../errors.ts'
+import { bareEnvironment } from '../../host/bare-environment.ts'
+import { execa } from '../../host/execa.ts'
 import { inWorkFolder } from '../../host/work-folder.ts'
 import { basePackages } from '../base-system.ts'
 import type { PredictedPackage } from '../installer.ts'
@@ -88,7 +89,7 @@ async function simulate(
   const { exitCode, stdout, stderr } = await execa('apt-get', ['--simulate', '--yes', ...options, ...words], {
     cancelSignal: signal,
     reject: false,
-    env: { APT_CONFIG: join(folder, 'apt.conf'), LC_ALL: 'C.UTF-8' },
+    ...bareEnvironment({ APT_CONFIG: join(folder, 'apt.conf'), LC_ALL: 'C.UTF-8' }),
   })
   signal.throwIfAborted()
   if (exitCode === 0) return parseSimulation(stdout)

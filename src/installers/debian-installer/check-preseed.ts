@@ -1,7 +1,8 @@
 /** Lets debconf itself check a preseed before an entire installation depends on it. */
 
-import { execa } from 'execa'
 import { exitCodes, PipelineError, shownLines } from '../../errors.ts'
+import { bareEnvironment } from '../../host/bare-environment.ts'
+import { execa } from '../../host/execa.ts'
 import { findProgram } from '../../host/tools.ts'
 
 /**
@@ -15,7 +16,7 @@ export async function checkPreseed(preseed: string, signal?: AbortSignal): Promi
     input: preseed,
     reject: false,
     timeout: 30_000,
-    env: { LC_ALL: 'C' },
+    ...bareEnvironment(),
     ...(signal === undefined ? {} : { cancelSignal: signal }),
   })
   signal?.throwIfAborted()

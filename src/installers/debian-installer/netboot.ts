@@ -9,6 +9,7 @@ import { fetchIndex } from '../../debian/index-files.ts'
 import { findListedPackage } from '../../debian/packages-index.ts'
 import { fetchListed, type VerifiedRelease, verifyRelease } from '../../debian/release.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
+import { bareEnvironment } from '../../host/bare-environment.ts'
 import { parseChecksums } from '../../host/checksum-list.ts'
 import { canAccess, temporaryName } from '../../host/files.ts'
 import { get, head } from '../../host/http.ts'
@@ -136,7 +137,7 @@ async function fetchPackage(
   try {
     onProgress(`unpacking ${netbootPackage(image)}`)
     // Extracted every time: the index vouches only for the package.
-    await runFile('dpkg-deb', ['--extract', '--', kept, work], { signal })
+    await runFile('dpkg-deb', ['--extract', '--', kept, work], { signal, env: bareEnvironment().env })
     const tree = join(work, installedImages, belowImages(image))
     for (const [from, to] of [['linux', files.kernel] as const, ['initrd.gz', files.initrd] as const])
       await rename(join(tree, from), to)

@@ -1,5 +1,10 @@
-import { expect, it } from 'vitest'
+import { writeFileSync } from 'node:fs'
+import { afterEach, expect, it, vi } from 'vitest'
 import { matchesPassword } from '../../../src/contract/crypt.ts'
+import { useFolder } from '../../support/folder.ts'
+
+const path = useFolder()
+afterEach(() => vi.unstubAllEnvs())
 
 /** Of "password". */
 const hashes = {
@@ -23,4 +28,11 @@ it('a hash of something else, and one that no password opens, match nothing', as
 it('no password at all is one', async () => {
   expect(await matchesPassword('', ['password', ''])).toBe('')
   expect(await matchesPassword('', ['password'])).toBeUndefined()
+})
+
+it('a match is not decided by what the environment has Perl load', async () => {
+  writeFileSync(path('Every.pm'), 'package Every; *CORE::GLOBAL::crypt = sub { $_[1] }; 1')
+  vi.stubEnv('PERL5LIB', path())
+  vi.stubEnv('PERL5OPT', '-MEvery')
+  expect(await matchesPassword(hashes.yescrypt, ['other'])).toBeUndefined()
 })

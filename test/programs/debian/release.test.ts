@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -67,7 +67,7 @@ describe.skipIf(missing.length > 0)(`a mirror (skipped where gpg or gpgv is miss
   }
 
   const serve = (path: string, body: string | Buffer, status = 200) => routes.set(path, { status, body })
-  const serveRelease = (text: string) => serve('/debian/dists/trixie/InRelease', text)
+  const serveRelease = (text: string | Buffer) => serve('/debian/dists/trixie/InRelease', text)
 
   async function refusal(changes: Partial<ReleaseRequest> = {}): Promise<PipelineError> {
     const outcome = await verifyRelease({ ...request, ...changes }).catch((error: unknown) => error)
@@ -165,6 +165,26 @@ describe.skipIf(missing.length > 0)(`a mirror (skipped where gpg or gpgv is miss
   it('is refused when two signed texts stand in one file', async () => {
     serveRelease(sign(releaseText()) + sign(releaseText({ Codename: 'sid' })))
     expect((await refusal()).code).toBe('mirror-bad-signature')
+  })
+
+  it('is refused when it unpacks to much more than it has, which would end the program', async () => {
+    const file = join(folder, 'large.gpg')
+    const words = ['--output', file, '--compress-level', '9', '--local-user', 'known@example.org', '--sign']
+    gpg(words, '\0'.repeat(110 * 1024 ** 2))
+    serveRelease(readFileSync(file))
+    const error = await refusal()
+    expect(error.code).toBe('mirror-bad-signature')
+    expect(error.message).toContain('more than')
+  })
+
+  it('is refused when one of its signatures is not of this text, whichever comes first', async () => {
+    const [own, others] = [sign(releaseText()), sign(releaseText({ Codename: 'sid' }))]
+    const at = own.indexOf('-----BEGIN PGP SIGNATURE')
+    const signatures = others.slice(others.indexOf('-----BEGIN PGP SIGNATURE'))
+    for (const both of [own + signatures, own.slice(0, at) + signatures + own.slice(at)]) {
+      serveRelease(both)
+      expect((await refusal()).code).toBe('mirror-bad-signature')
+    }
   })
 
   it('is refused when it is not signed at all', async () => {

@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process'
 import { chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { describeSource, findCheckout, writeTree } from '../../../src/host/git.ts'
 import { useFolder } from '../../support/folder.ts'
 import { describeWith } from '../../support/tools.ts'
 
 const path = useFolder()
+afterEach(() => vi.unstubAllEnvs())
 
 describeWith(['git', 'tar'], 'the checkout of a pipeline', () => {
   const git = (...words: string[]) =>
@@ -78,5 +79,22 @@ describeWith(['git', 'tar'], 'the checkout of a pipeline', () => {
     await expect(writeTree(path('repository'), '--help', path('other'))).rejects.toMatchObject({
       code: 'unknown-revision',
     })
+  })
+
+  it('is that of the folder in a hook of another repository, and as its commits are without replacements', async () => {
+    const first = git('rev-parse', 'HEAD').trim()
+    writeFileSync(path('repository', 'deep', 'pipeline.ts'), 'second\n')
+    git('commit', '--quiet', '--all', '-m', 'second')
+    git('replace', first, 'HEAD')
+    execFileSync('git', ['init', '--quiet', path('other')])
+    vi.stubEnv('GIT_DIR', path('other', '.git'))
+    vi.stubEnv('GIT_WORK_TREE', path('other'))
+    // Here, tar would put the files under another name.
+    vi.stubEnv('TAR_OPTIONS', '--transform=s,deep,other,')
+    const described = await describeNow()
+    await writeTree(path('repository'), first, path('tree'))
+    vi.unstubAllEnvs()
+    expect(described).toEqual({ commit: git('rev-parse', 'HEAD').trim(), changed: [] })
+    expect(readFileSync(path('tree', 'deep', 'pipeline.ts'), 'utf8')).toBe('first\n')
   })
 })
