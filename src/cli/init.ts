@@ -1,12 +1,13 @@
 /** `init`: creates the repository of a small appliance from the one in `examples/`. */
 
 import { existsSync } from 'node:fs'
-import { lstat, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve as resolvePath } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { isPackage, sourceFolder } from '../compile/program.js'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { writeDurably } from '../host/files.ts'
 import { NotReadable, readRegularText } from '../host/regular-file.ts'
 import { mergePackage, ownDependency } from './init-package.ts'
 import type { Terminal } from './terminal.ts'
@@ -58,12 +59,18 @@ async function init(folder: string, terminal: Terminal): Promise<number> {
   )
   const isKept = await isThere(folder, readme)
   const created = isKept ? files.filter((path) => path !== readme) : files
-  for (const path of created) {
-    await mkdir(dirname(join(folder, path)), { recursive: true })
-    await writeFile(join(folder, path), await readFile(join(example, path)), { flag: 'wx' })
+  try {
+    for (const path of created) {
+      await mkdir(dirname(join(folder, path)), { recursive: true })
+      await writeDurably(join(folder, path), await readFile(join(example, path)))
+    }
+    await writeDurably(join(folder, '.gitignore'), ignored)
+    await writeDurably(packageFile, merged)
+  } catch (error) {
+    // On a full disk, for example: none of them was there before, and another try would refuse them.
+    for (const path of created) await rm(join(folder, path), { force: true })
+    throw error
   }
-  await writeFile(join(folder, '.gitignore'), ignored)
-  await writeFile(packageFile, merged)
   terminal.out(`${[...created, ...Object.values(completed)].sort().join('\n')}\n`)
   terminal.error(renderNextSteps(folder, isKept))
   return exitCodes.ok

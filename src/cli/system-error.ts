@@ -7,8 +7,8 @@ import { reasonOf } from '../host/failures.ts'
 import { toolsMissing } from '../host/tools.ts'
 
 const advice: Readonly<Record<string, { readonly code: ErrorCode; readonly hint: string }>> = {
-  ENOSPC: { code: 'disk-full', hint: 'free some space there.' },
-  EDQUOT: { code: 'disk-full', hint: 'free some space there.' },
+  ENOSPC: { code: 'disk-full', hint: 'free some space there, and run the command again.' },
+  EDQUOT: { code: 'disk-full', hint: 'free some space there, and run the command again.' },
   EROFS: { code: 'out-read-only', hint: 'name a folder that you can write to.' },
   EACCES: { code: 'unreadable', hint: 'check who owns it.' },
   EPERM: { code: 'unreadable', hint: 'check who owns it.' },

@@ -1,8 +1,9 @@
 /** Reads the kernel and initrd of a layer from its disk, without mounting or booting it. */
 
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PipelineError } from '../errors.ts'
+import { writeFile } from '../host/writing.ts'
 import { stretchNode } from './block-node.ts'
 import { openChain } from './chain.ts'
 import { readContents, readFolder, settleJournal } from './filesystem.ts'

@@ -1,9 +1,10 @@
 /** The partitions of a disk image and their content types, reading little more of the disk than its table. */
 
-import { mkdir, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { bareEnvironment } from '../host/bare-environment.ts'
 import { execa } from '../host/execa.ts'
+import { writeFile } from '../host/writing.ts'
 import { copyBytes, extractBytes } from './image-bytes.ts'
 import type { ImageFile } from './image-file.ts'
 import { sectorBytes } from './layout.ts'

@@ -1,7 +1,6 @@
 /** Unpacks the archives that images come in. */
 
 import { randomBytes } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
 import { symlink } from 'node:fs/promises'
 import { basename, extname, join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -14,6 +13,7 @@ import { isNoSpace } from '../host/failures.ts'
 import { openToRead } from '../host/regular-file.ts'
 import { findProgram } from '../host/tools.ts'
 import { takesMoreMemory, unpackingMiB, xzLimit, zstdLimit } from '../host/unpacking.ts'
+import { createWriteStream } from '../host/writing.ts'
 import { reasonIn } from '../text.ts'
 import { limitToRoom, noRoomFor, requireRoom } from './no-room.ts'
 import { type SizeReader, sizeInGzip, sizeInXz, sizeInZip, sizeInZstd } from './unpacked-size.ts'

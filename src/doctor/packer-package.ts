@@ -1,6 +1,6 @@
 /** Packer for a Debian or Ubuntu release without it: Debian 12's package, which depends only on the C library. */
 
-import { chmod, writeFile } from 'node:fs/promises'
+import { chmod } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { DebianArch } from '../arch.ts'
 import { findListedPackage, mostIndexBytes } from '../debian/packages-index.ts'
@@ -8,6 +8,7 @@ import { fetchListed, verifyRelease } from '../debian/release.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { gunzip } from '../host/gunzip.ts'
 import { inWorkFolder } from '../host/work-folder.ts'
+import { writeFile } from '../host/writing.ts'
 
 export interface PackerSource {
   /** Mirror URL without a trailing slash. */

@@ -1,10 +1,10 @@
 /** An OVA: a tar with the OVF description of the virtual machine, a manifest of checksums, and the disk. */
 
-import { createWriteStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { sha256 } from '../digest.ts'
 import { fileNode, imageNode, stretchNode } from '../disk/block-node.ts'
 import { compareImages } from '../disk/qemu-img.ts'
+import { createWriteStream } from '../host/writing.ts'
 import { ExportFault } from './failures.ts'
 import { writeAt } from './file-bytes.ts'
 import type { Grain } from './grains.ts'

@@ -1,10 +1,10 @@
 /** The disk as one compressed qcow2. */
 
-import { createWriteStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { imageNode } from '../disk/block-node.ts'
 import { compareImages, convertImage, requireSound } from '../disk/qemu-img.ts'
+import { createWriteStream } from '../host/writing.ts'
 import { gather } from './gather.ts'
 import { compressGrains, countGrains, type Grain } from './grains.ts'
 import { clusterBytes, encodeHeader } from './qcow2-format.ts'

@@ -1,7 +1,6 @@
 /** Files that exist completely or not at all. */
 
 import { randomBytes } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
 import {
   access,
   constants,
@@ -18,6 +17,7 @@ import {
 import { dirname } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { openToRead } from './regular-file.ts'
+import { createWriteStream, namePath } from './writing.ts'
 
 /** Temporary name for `path` until it is complete: unique for each writer. `isBeingWritten` can tell whose it is. */
 export function temporaryName(path: string): string {
@@ -53,7 +53,7 @@ export async function writeDurably(path: string, content: string | Uint8Array): 
     await rename(temporary, path)
   } catch (error) {
     await rm(temporary, { force: true })
-    throw error
+    return namePath(path)(error)
   }
   await flush(dirname(path))
 }

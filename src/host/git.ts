@@ -104,7 +104,9 @@ export async function writeTree(top: string, revision: string, folder: string): 
  */
 function gitEnvironment() {
   const isPassed = (name: string) =>
-    /^(HOME|XDG_CONFIG_HOME|SUDO_UID|SSH_AUTH_SOCK|GIT_(CONFIG_(?!PARAMETERS)|SSH).*|(all|no|https?)_proxy)$/i.test(name)
+    /^(HOME|XDG_CONFIG_HOME|SUDO_UID|SSH_AUTH_SOCK|GIT_(CONFIG_(?!PARAMETERS)|SSH).*|(all|no|https?)_proxy)$/i.test(
+      name,
+    )
   const passed = Object.entries(process.env).filter(
     (pair): pair is [string, string] => isPassed(pair[0]) && pair[1] !== undefined,
   )

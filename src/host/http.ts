@@ -1,7 +1,6 @@
 /** HTTP client for mirrors: limited in bytes and time, through the environment's proxy, and without decoding. */
 
 import { createHash } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -12,6 +11,7 @@ import { isNoSpace } from './failures.ts'
 import { temporaryName } from './files.ts'
 import { hasProxy, proxyNote } from './proxy.ts'
 import { withinLimit } from './within-limit.ts'
+import { createWriteStream } from './writing.ts'
 
 /** A complete response. */
 export interface Answer {

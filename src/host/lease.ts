@@ -5,12 +5,13 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { link, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { link, readdir, rm, stat, utimes } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { withoutLinks, writeDurably } from './files.ts'
 import { type Holder, hasEnded, readHolder } from './lock-holder.ts'
+import { writeFile } from './writing.ts'
 
 export interface Lease {
   /** Whether no one has taken over from us. */

@@ -1,6 +1,6 @@
 /** A large file over HTTP, resumed after a broken connection or a killed run. */
 
-import { constants, createWriteStream, openSync } from 'node:fs'
+import { constants, openSync } from 'node:fs'
 import { lstat, rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { PipelineError } from '../errors.ts'
@@ -15,6 +15,7 @@ import {
   unreachable,
 } from './http.ts'
 import { tookLonger, withinLimit } from './within-limit.ts'
+import { createWriteStream } from './writing.ts'
 
 export interface DownloadLimits {
   /** Larger files are refused. */

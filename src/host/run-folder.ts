@@ -1,10 +1,11 @@
 /** The folder of a run, and its name. */
 
 import { randomBytes } from 'node:crypto'
-import { appendFile, lstat, rm, stat, writeFile } from 'node:fs/promises'
+import { appendFile, lstat, rm, stat } from 'node:fs/promises'
 import { basename, isAbsolute, join } from 'node:path'
 import { outFolderAt } from './out-folder.ts'
 import { readRegularText } from './regular-file.ts'
+import { writeFile } from './writing.ts'
 
 export interface RunFolder {
   readonly id: string

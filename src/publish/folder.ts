@@ -9,6 +9,7 @@ import { flush, makeFolder } from '../host/files.ts'
 import { sha256File } from '../host/hash-file.ts'
 import { NotReadable, openToRead, readRegularText } from '../host/regular-file.ts'
 import { unlessMissing } from '../host/unless-missing.ts'
+import { namePath } from '../host/writing.ts'
 import {
   changedMeanwhile,
   type Destination,
@@ -43,7 +44,7 @@ export function folderDestination(folder: string): Destination {
       const path = join(folder, file.name)
       await requireFree(folder, file.name)
       await makeFolder(dirname(path))
-      await copyOn(file, `${path}.part`, onBytes, signal)
+      await copyOn(file, `${path}.part`, onBytes, signal).catch(namePath(path))
       await rename(`${path}.part`, path)
       await flush(dirname(path))
     },

@@ -1,8 +1,8 @@
 /** The SBOMs of a variant: what an image contains, in two formats for other programs. */
 
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Package } from '../debian/dpkg-status.ts'
+import { writeFile } from '../host/writing.ts'
 import type { InputPackage } from '../provenance/inputs.ts'
 import type { ReleaseVariant } from './record.ts'
 import { faultOfSbom, renderSbom, type SbomSubject } from './sbom.ts'

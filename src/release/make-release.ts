@@ -1,12 +1,13 @@
 /** Makes the folder of a release: the files, and everything that others need to trust them. */
 
-import { readdir, stat, writeFile } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Package } from '../debian/dpkg-status.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { algorithms, type Checksums, computeChecksums } from '../export/checksums.ts'
 import { writeMetadata } from '../export/metadata.ts'
 import { linkOrCopy } from '../host/files.ts'
+import { writeFile } from '../host/writing.ts'
 import { programVersion } from '../version.ts'
 import { writeBills } from './bills.ts'
 import { renderList } from './checksum-lists.ts'

@@ -1,12 +1,12 @@
 /** Detached OpenPGP signatures, as the Apache Software Foundation requires: made by gpg, verified by gpgv. */
 
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runGpgv } from '../debian/gpgv.ts'
 import { execa } from '../host/execa.ts'
 import { NotReadable, readRegular } from '../host/regular-file.ts'
 import { noSignature, programMissing, type SignatureVerdict, signingFailed } from '../host/signature.ts'
 import { inWorkFolder } from '../host/work-folder.ts'
+import { writeFile } from '../host/writing.ts'
 import { dearmor, isOnlySignatures } from './openpgp-packets.ts'
 
 /**

@@ -1,6 +1,6 @@
 /** The package set of a release: every .deb of its layers, verified by the lists that apt used. */
 
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
@@ -22,6 +22,7 @@ import { sha256File } from '../host/hash-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { someAtATime } from '../host/some-at-a-time.ts'
 import { sizeIfThere } from '../host/unless-missing.ts'
+import { writeFile } from '../host/writing.ts'
 import type { AptList } from '../provenance/apt-lists.ts'
 import { layersUpTo } from '../store/chain.ts'
 import type { LayerKey } from '../store/layer-key.ts'

@@ -1,8 +1,8 @@
 /** The scan of one variant for a release: its report, its VEX statements, and what keeps it from being released. */
 
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Package, withoutArchitecture } from '../debian/dpkg-status.ts'
+import { writeFile } from '../host/writing.ts'
 import type { Accepted } from './accepted.ts'
 import type { ReleaseException, ReleaseVariant } from './record.ts'
 import type { SbomSubject } from './sbom.ts'

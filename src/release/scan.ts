@@ -1,6 +1,5 @@
 /** Asks a scanner on this host which known vulnerabilities the packages of an image have. */
 
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PackageURL } from 'packageurl-js'
 import type { Package } from '../debian/dpkg-status.ts'
@@ -9,6 +8,7 @@ import { exitCodes, PipelineError } from '../errors.ts'
 import { execa } from '../host/execa.ts'
 import { findProgram } from '../host/tools.ts'
 import { inWorkFolder } from '../host/work-folder.ts'
+import { writeFile } from '../host/writing.ts'
 import { parseJson } from '../text.ts'
 import { type Answer, type Scanner, scanners } from './scanners.ts'
 

@@ -1,7 +1,8 @@
 /** Signs a release with each kind of key that was given. */
 
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { signWithSsh } from '../host/ssh-signature.ts'
+import { writeFile } from '../host/writing.ts'
 import { signWithOpenPgp } from './openpgp-signature.ts'
 
 /** Namespace for SSH signatures of a release. */

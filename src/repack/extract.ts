@@ -1,12 +1,13 @@
 /** The contents of a filesystem's files, as files on the host from which debugfs copies. */
 
 import { closeSync, openSync, writeSync } from 'node:fs'
-import { mkdir, stat, writeFile } from 'node:fs/promises'
+import { mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ContentRequest, streamContent } from '../disk/debugfs.ts'
 import { mostHoleBytes } from '../disk/filesystem.ts'
 import type { Inode } from '../disk/inodes.ts'
 import { requireAtMost } from '../disk/unreadable.ts'
+import { writeFile } from '../host/writing.ts'
 import type { Contents } from './requests.ts'
 
 /** Where contents will be. */

@@ -1,6 +1,5 @@
 /** Recreates an ext filesystem from its files: the same files give the same bytes, however and whenever they were written. */
 
-import { writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { changeFilesystem } from '../disk/debugfs.ts'
 import { readTree, type Superblock } from '../disk/filesystem.ts'
@@ -9,6 +8,7 @@ import { sectorBytes } from '../disk/layout.ts'
 import type { PartitionEntry } from '../disk/partitions.ts'
 import { PipelineError } from '../errors.ts'
 import { allEnded } from '../host/all-ended.ts'
+import { writeFile } from '../host/writing.ts'
 import { type Extraction, prepareContents } from './extract.ts'
 import { inOrder, type Request, renderRequests } from './requests.ts'
 import { environmentOf, runTool, type ToolJob } from './run-tool.ts'

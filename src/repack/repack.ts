@@ -1,6 +1,6 @@
 /** The final disk: the last stage's, recreated from its files, so that the same files give the same bytes. */
 
-import { mkdir, open, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, open, rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { imageNode } from '../disk/block-node.ts'
 import { settleJournal } from '../disk/filesystem.ts'
@@ -11,6 +11,7 @@ import { noRoomFor } from '../disk/no-room.ts'
 import { copyPartition, isExtended, type PartitionEntry, readPartitions } from '../disk/partitions.ts'
 import { convertImage } from '../disk/qemu-img.ts'
 import { isNoSpace } from '../host/failures.ts'
+import { writeFile } from '../host/writing.ts'
 import { makeFat } from './fat.ts'
 import { type FilesystemJob, makeFilesystem } from './filesystem.ts'
 import { runTool } from './run-tool.ts'

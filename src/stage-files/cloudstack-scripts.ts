@@ -1,23 +1,13 @@
 /** CloudStack's scripts for the guest: finds them in its sources, and packs them the way its own build does. */
 
-import {
-  chmod,
-  copyFile,
-  lstat,
-  mkdir,
-  mkdtemp,
-  readdir,
-  realpath,
-  rm,
-  stat,
-  writeFile,
-} from 'node:fs/promises'
+import { chmod, copyFile, lstat, mkdir, mkdtemp, readdir, realpath, rm, stat } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
 import { canonicalJson, sha256 } from '../digest.ts'
 import { bareEnvironment } from '../host/bare-environment.ts'
 import { bytesOf } from '../host/execa.ts'
 import { listTree } from '../host/hash-file.ts'
 import { openToRead } from '../host/regular-file.ts'
+import { writeFile } from '../host/writing.ts'
 import { SourceFault } from './source-fault.ts'
 
 /** Name of the archive, in CloudStack's packages and in the guest. */

@@ -4,13 +4,14 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { ResolvedStage } from '../config/resolved.ts'
 import { type CpioEntry, renderCpio } from '../disk/cpio.ts'
 import { bareEnvironment } from '../host/bare-environment.ts'
 import { bytesOf } from '../host/execa.ts'
 import { quote } from '../host/shell-words.ts'
+import { writeFile } from '../host/writing.ts'
 import { generateSshKey } from '../qemu/ssh.ts'
 import { hostAddress } from './build-machine.ts'
 

@@ -1,12 +1,13 @@
 /** Copies the scripts and folders of stages as they were planned, so that edits during a build do not affect it. */
 
-import { cp, lstat, mkdir, writeFile } from 'node:fs/promises'
+import { cp, lstat, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResolvedStage } from '../config/resolved.ts'
 import { canonicalJson, type Json, sha256 } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { listTree } from '../host/hash-file.ts'
 import { readRegular } from '../host/regular-file.ts'
+import { writeFile } from '../host/writing.ts'
 import type { PlannedStage } from '../plan/plan.ts'
 import type { Store } from '../store/store.ts'
 

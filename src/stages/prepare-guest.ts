@@ -1,6 +1,6 @@
 /** What a guest needs before Packer starts it: copied stages, boot files, the agent, overlays, the template. */
 
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256 } from '../digest.ts'
 import { readBootFiles } from '../disk/boot-files.ts'
@@ -9,6 +9,7 @@ import { createDisk } from '../disk/qemu-img.ts'
 import { readRegular } from '../host/regular-file.ts'
 import type { RunFolder } from '../host/run-folder.ts'
 import type { ScratchFolder } from '../host/scratch-folder.ts'
+import { writeFile } from '../host/writing.ts'
 import { type PackerDialect, renderPackerTemplate } from '../packer/template.ts'
 import type { Plan, PlannedStage } from '../plan/plan.ts'
 import { qemuArguments } from '../qemu/arguments.ts'

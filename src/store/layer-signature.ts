@@ -7,8 +7,8 @@
  * second server.
  */
 
-import { writeFile } from 'node:fs/promises'
 import { type SshTrust, signWithSsh, verifySsh } from '../host/ssh-signature.ts'
+import { writeFile } from '../host/writing.ts'
 import type { LayerKey } from './layer-key.ts'
 
 /** Name of the annotation. */

@@ -1,9 +1,9 @@
 /** A command in the guest, as a stage after the one that a person is changing. */
 
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { plainStage, type ResolvedImage, type ResolvedStage } from '../config/resolved.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { writeFile } from '../host/writing.ts'
 
 /** Name of the stage. */
 export const commandStage = 'then'

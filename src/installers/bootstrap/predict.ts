@@ -1,6 +1,6 @@
 /** What mmdebstrap would install from some indexes. apt's own solver finds out in seconds, without downloads. */
 
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { aptListName, renderSourceLines } from '../../debian/archives.ts'
@@ -10,6 +10,7 @@ import { exitCodes, PipelineError, shownLines } from '../../errors.ts'
 import { bareEnvironment } from '../../host/bare-environment.ts'
 import { execa } from '../../host/execa.ts'
 import { inWorkFolder } from '../../host/work-folder.ts'
+import { writeFile } from '../../host/writing.ts'
 import { basePackages } from '../base-system.ts'
 import type { PredictedPackage } from '../installer.ts'
 

@@ -1,7 +1,7 @@
 /** Where debian-installer's kernel and initrd come from. Nothing unverified is booted. */
 
 import { createHash } from 'node:crypto'
-import { constants, mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { constants, mkdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { ImageFacts } from '../../config/image.ts'
 import { mainArchiveOf } from '../../debian/archives.ts'
@@ -15,6 +15,7 @@ import { canAccess, temporaryName } from '../../host/files.ts'
 import { get, head } from '../../host/http.ts'
 import { runFile } from '../../host/process.ts'
 import { readRegular } from '../../host/regular-file.ts'
+import { writeFile } from '../../host/writing.ts'
 
 /** What an installer is booted from. */
 export interface InstallerMedium {

@@ -1,6 +1,6 @@
 /** Runs debian-installer on an empty disk: one Packer build of a machine that powers itself off, monitored throughout. */
 
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sha256 } from '../../digest.ts'
@@ -14,6 +14,7 @@ import { readRegular } from '../../host/regular-file.ts'
 import type { RunFolder } from '../../host/run-folder.ts'
 import type { ScratchFolder } from '../../host/scratch-folder.ts'
 import { type SetUp, withSteps } from '../../host/steps.ts'
+import { writeFile } from '../../host/writing.ts'
 import { packerFailed } from '../../packer/failures.ts'
 import { type PackerProcess, startPacker } from '../../packer/process.ts'
 import type { PackerDialect } from '../../packer/template.ts'

@@ -1,6 +1,6 @@
 /** The installer `disk-image`: layer 0 is an existing disk image, checked and written as a layer. */
 
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FileSource } from '../../config/file-source.ts'
 import type { ResolvedImage } from '../../config/resolved.ts'
@@ -16,6 +16,7 @@ import { isNoSpace } from '../../host/failures.ts'
 import { outFolderAt } from '../../host/out-folder.ts'
 import { noteFolder, temporaryFolderIn } from '../../host/run-folder.ts'
 import { findWorkFolder } from '../../host/work-folder.ts'
+import { writeFile } from '../../host/writing.ts'
 import { redact } from '../../redact.ts'
 import { baseFacts } from '../base-system.ts'
 import type { InstalledBase, Installer, InstallRequest, KeyParts } from '../installer.ts'
