@@ -59,15 +59,30 @@ export async function provideSource(
   await mkdir(cache, { recursive: true })
   const file = await provideFile(source.location, source.isUrl, source.checksum, cache, signal)
   const checksum = await sha256File(file, signal)
+  const proved = { file, checksums: [{ algorithm: 'sha256', hex: checksum }, source.checksum] } as const
   if (form.kind === 'file') {
     const name = basename(source.isUrl ? new URL(source.location).pathname : source.location)
     return inStaging(cache, `${checksum}-file`, signal, async (staging) => {
-      await copyLarge(file, join(staging, name), signal)
+      await copyProved(proved, join(staging, name), signal)
       return staging
     })
   }
   const name = form.kind === 'tree' ? checksum : `${checksum}-${packedSuffix(form)}`
-  return inStaging(cache, name, signal, (staging) => unpack(file, staging, form, signal))
+  return inStaging(cache, name, signal, async (staging) => {
+    const copy = join(staging, 'source')
+    await copyProved(proved, copy, signal)
+    return unpack(copy, staging, form, signal)
+  })
+}
+
+/** Copies a file whose checksums are known: whoever can write to it may have put another one in its place since. */
+async function copyProved(
+  { file, checksums }: { readonly file: string; readonly checksums: readonly (Checksum | undefined)[] },
+  to: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await copyLarge(file, to, signal)
+  for (const checksum of checksums) if (checksum !== undefined) await requireChecksum(to, checksum, signal)
 }
 
 async function provideFolder(

@@ -15,6 +15,7 @@ import { exitCodes, PipelineError } from '../../errors.ts'
 import { isNoSpace } from '../../host/failures.ts'
 import { outFolderAt } from '../../host/out-folder.ts'
 import { noteFolder, temporaryFolderIn } from '../../host/run-folder.ts'
+import { touchOf } from '../../host/touch.ts'
 import { findWorkFolder } from '../../host/work-folder.ts'
 import { writeFile } from '../../host/writing.ts'
 import { redact } from '../../redact.ts'
@@ -88,6 +89,8 @@ async function install(request: InstallRequest): Promise<InstalledBase> {
     const examined = await examineImage(image, disk).finally(disk.close)
     onProgress('writing the disk')
     await convert(file, request)
+    // It was read several times since its checksum was found.
+    if ((await touchOf(provided.file)).mark !== provided.mark) throw changed(sourceOf(image).location)
     const log = join(runFolder.path, 'base.log')
     await writeFile(
       log,

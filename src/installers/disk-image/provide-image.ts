@@ -7,6 +7,7 @@ import type { FileSource } from '../../config/file-source.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
 import { hashFile, sha256File } from '../../host/hash-file.ts'
 import { downloadResumably } from '../../host/resumable-download.ts'
+import { touchOf } from '../../host/touch.ts'
 import { formatBytes } from '../../report/format.ts'
 
 export interface ProvideRequest {
@@ -24,6 +25,8 @@ export interface ProvidedImage {
   readonly sha256: string
   /** As returned by `digestOfSource`. */
   readonly digest: string
+  /** Of the file that has the checksum: another mark means that it may be another file. */
+  readonly mark: string
 }
 
 /**
@@ -56,6 +59,7 @@ export async function provideImage(request: ProvideRequest): Promise<ProvidedIma
   const file = source.isUrl ? await fetchImage(request) : source.location
   await requireSmall(file, request.maximumBytes)
   onProgress('checking the image against its checksum')
+  const { mark } = await touchOf(file)
   const algorithm = source.checksum?.algorithm ?? 'sha256'
   const checksums = await hashFile(file, signal, [...new Set(['sha256', algorithm])])
   const found = checksums[algorithm] ?? ''
@@ -63,7 +67,7 @@ export async function provideImage(request: ProvideRequest): Promise<ProvidedIma
     if (source.isUrl) await rm(file)
     throw corrupt(source, found)
   }
-  return { file, sha256: checksums.sha256 ?? '', digest: `${algorithm}:${found}` }
+  return { file, sha256: checksums.sha256 ?? '', digest: `${algorithm}:${found}`, mark }
 }
 
 async function fetchImage(request: ProvideRequest): Promise<string> {

@@ -1,5 +1,13 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { expect, it } from 'vitest'
@@ -80,7 +88,11 @@ async function imageOf(source: string): Promise<ResolvedImage> {
   return { ...(await sampleImage(path(), { installer: { image: source } })), disk }
 }
 
-async function install(image: ResolvedImage, planned?: string): Promise<InstalledBase> {
+async function install(
+  image: ResolvedImage,
+  planned?: string,
+  onProgress: (text: string) => void = () => undefined,
+): Promise<InstalledBase> {
   const installer = installerOf(image)
   const { parts } = await installer.keyParts(image)
   mkdirSync(path('out', 'runs', 'run'), { recursive: true })
@@ -93,7 +105,7 @@ async function install(image: ResolvedImage, planned?: string): Promise<Installe
     runFolder: { id: 'run', path: path('out', 'runs', 'run'), outFolder: path('out') },
     packer: '1.6',
     acceleration: () => Promise.reject(new Error('nothing is booted')),
-    emit: () => undefined,
+    emit: (event) => event.kind === 'part-progress' && onProgress(event.text),
     estimate: () => undefined,
     signal: new AbortController().signal,
   })
@@ -226,6 +238,16 @@ describeWith(tools, 'a disk image as layer 0', () => {
     execFileSync('qemu-img', words)
     const error = await failureOf(install(await imageOf(path('overlay.qcow2'))))
     expect(error.message).toContain(`backing file "${path('golden.raw')}"`)
+  })
+
+  it('is refused when another file takes its place between its check and its use', async () => {
+    const file = makeImage()
+    copyFileSync(file, path('other.raw'))
+    const swap = (text: string) => {
+      if (text === 'writing the disk') renameSync(path('other.raw'), file)
+    }
+    const error = await failureOf(install(await imageOf(file), undefined, swap))
+    expect(error.code).toBe('changed-meanwhile')
   })
 
   it('is refused when it is not what its checksum says, or not what was planned', async () => {
