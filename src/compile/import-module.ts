@@ -1,11 +1,10 @@
 /** Imports a TypeScript module that a user names, such as a `pipeline.ts`. */
 
 import { createHash } from 'node:crypto'
-import { rename } from 'node:fs/promises'
+import { rename, writeFile } from 'node:fs/promises'
 import { join, relative, resolve, sep } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { BuildFailure, Message, Plugin } from 'esbuild'
-import { writeFile } from '../host/writing.ts'
 import { renderPlace } from '../text.ts'
 import { makeImportedFolder, programFolder, sourceFolder } from './program.js'
 

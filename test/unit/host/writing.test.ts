@@ -21,7 +21,7 @@ describe.skipIf(!existsSync('/dev/full'))('a full disk (skipped where there is n
 
 it('files are written by these writers alone', () => {
   const plain = /import \{[^}]*\b(?:writeFile|createWriteStream)\b[^}]*\} from 'node:fs/
-  expect(files.filter((path) => plain.test(read(path)) && path.endsWith('.ts'))).toEqual([
-    'src/host/writing.ts',
-  ])
+  const found = files.filter((path) => plain.test(read(path)) && path.endsWith('.ts'))
+  // The compiler is below the room of the host.
+  expect(found.sort()).toEqual(['src/compile/import-module.ts', 'src/host/writing.ts'])
 })

@@ -20,7 +20,7 @@ const record = vi.hoisted(() => (program: string, words: readonly string[]) => {
   started.push([program, ...words])
   throw new Error(`${program} is not started in this test`)
 })
-vi.mock('execa', () => ({ execa: record }))
+vi.mock('../../../src/host/execa.ts', () => ({ execa: record, bytesOf: record }))
 vi.mock('node:child_process', async (original) => ({
   ...(await original<typeof import('node:child_process')>()),
   spawn: record,
