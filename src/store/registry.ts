@@ -55,8 +55,7 @@ export function openRegistry(reference: string, patienceSeconds = listSeconds): 
         if (data === undefined) throw new RegistryFault('its list of tags has a different format')
         return data.Tags ?? []
       } catch (error) {
-        const isAbsent = error instanceof RegistryFault && /404|name unknown|not found/i.test(error.message)
-        if (isAbsent) return []
+        if (error instanceof RegistryFault && saysAbsent(error.message)) return []
         throw error
       }
     },
@@ -68,6 +67,14 @@ export function openRegistry(reference: string, patienceSeconds = listSeconds): 
       await skopeo(['copy', '--quiet', tls('src-'), remote(tag), `dir:${folder}`], signal)
     },
   }
+}
+
+/**
+ * Whether skopeo's message is that a repository does not exist: Debian 12's has the status of the response, later ones have the
+ * words of the registry.
+ */
+export function saysAbsent(message: string): boolean {
+  return /\b404\b|name unknown|name not known|not found/i.test(message)
 }
 
 // --- internal ---
