@@ -34,7 +34,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
           setupFiles: ['test/support/no-programs.ts'],
-          testTimeout: 60_000,
+          testTimeout: 300_000,
           sequence: { groupOrder: 0 },
           server: { deps: { inline } },
           env,
@@ -59,7 +59,7 @@ export default defineConfig({
         test: {
           name: 'golden',
           include: ['test/golden/**/*.test.ts'],
-          testTimeout: 60_000,
+          testTimeout: 300_000,
           sequence: { groupOrder: 2 },
         },
       },
