@@ -51,15 +51,16 @@ export function makeTree(folder: string, tree: Tree): string {
   return folder
 }
 
-/** Makes a filesystem in a file. */
+/** Makes a filesystem in a file, with the blocks that Debian gives a small one: Ubuntu's leave no room for a journal. */
 export function makeFilesystem(file: string, filesystem: TestFilesystem): void {
   const { type, sizeMiB, from, uuid, label, words = [] } = filesystem
   const options = [
+    ...['-I', '256', '-b', '1024'],
     ...(from === undefined ? [] : ['-d', from]),
     ...(uuid === undefined ? [] : ['-U', uuid]),
     ...(label === undefined ? [] : ['-L', label]),
   ]
-  execFileSync('mke2fs', ['-q', '-F', '-t', type, '-I', '256', ...options, ...words, file, `${sizeMiB}M`], {
+  execFileSync('mke2fs', ['-q', '-F', '-t', type, ...options, ...words, file, `${sizeMiB}M`], {
     env,
     stdio: ['ignore', 'ignore', 'pipe'],
   })

@@ -319,7 +319,7 @@ size=16384, uuid=1C5E4D0A-7B1F-4E6C-9A3D-0F2B8E7C6D51, name=system
     const tree = makeTree('root', '')
     writeFileSync(tree('file'), 'A'.repeat(1024))
     writeFileSync(path('block'), 'B'.repeat(1024))
-    makeFilesystem(path('disk.raw'), { type: 'ext4', sizeMiB: 8, from: path('root'), words: ['-b', '1024'] })
+    makeFilesystem(path('disk.raw'), { type: 'ext4', sizeMiB: 8, from: path('root') })
     const said = execFileSync('debugfs', ['-R', 'blocks /file', path('disk.raw')], {
       encoding: 'utf8',
       stdio: 'pipe',
