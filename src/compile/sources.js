@@ -32,7 +32,7 @@ export const sourceUrls = {
 }
 
 /** Packages of many small files, which take longer to find than to run: each is bundled into one module. */
-const packagesOfManyFiles = ['execa', 'handlebars', 'undici', 'yaml']
+export const packagesOfManyFiles = ['execa', 'handlebars', 'undici', 'yaml']
 
 /**
  * Compiles each source to a separate module, and rewrites imports of other sources to their modules. The modules run next to

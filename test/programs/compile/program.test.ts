@@ -8,6 +8,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -16,6 +17,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { packagesOfManyFiles } from '../../../src/compile/sources.js'
 
 const project = fileURLToPath(new URL('../../..', import.meta.url))
 let folder: string
@@ -47,10 +49,26 @@ const compiled = () => readdirSync(join(folder, 'clone/.compiled')).sort()
 /** No mode keeps root from writing: then it is nobody who runs. */
 const anotherUser = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {}
 
+/** Gives the clone packages of its own: the project may be in root's home, where nobody can read it. */
+function copyPackages() {
+  rmSync(join(folder, 'clone/node_modules'))
+  const { packages } = JSON.parse(readFileSync(join(project, 'package-lock.json'), 'utf8')) as {
+    readonly packages: Readonly<Record<string, { readonly dependencies?: Readonly<Record<string, string>> }>>
+  }
+  const paths = new Set(['esbuild', '@esbuild', 'commander', ...packagesOfManyFiles].map(pathOf))
+  // Grows on the way.
+  for (const path of paths) {
+    for (const name of Object.keys(packages[path]?.dependencies ?? {})) paths.add(pathOf(name))
+    cpSync(join(project, path), join(folder, 'clone', path), { recursive: true })
+  }
+}
+
+const pathOf = (name: string) => `node_modules/${name}`
+
 /** Runs the clone's program. */
 function run(env: Readonly<Record<string, string>> = {}, user: { uid?: number; gid?: number } = {}) {
   const program = join(folder, 'clone/bin/systemvm-image.js')
-  const options = { env: { ...process.env, TMPDIR: join(folder, 'temporary'), ...env }, ...user }
+  const options = { cwd: folder, env: { ...process.env, TMPDIR: join(folder, 'temporary'), ...env }, ...user }
   return new Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }>(
     (resolve) => {
       execFile(process.execPath, [program, 'word'], options, (error, stdout, stderr) => {
@@ -128,6 +146,7 @@ describe('the program', () => {
   })
 
   it('runs in the clone of another user, with its packages', async () => {
+    copyPackages()
     write(
       'src/cli/main.ts',
       "import { Command } from 'commander'\n" +
@@ -142,6 +161,7 @@ describe('the program', () => {
   })
 
   it('runs what the owner of the clone has compiled, and compiles where that cannot be read', async () => {
+    copyPackages()
     for (const path of ['', 'clone']) chmodSync(join(folder, path), 0o755)
     chmodSync(join(folder, 'temporary'), 0o777)
     expect((await run()).code).toBe(0)
