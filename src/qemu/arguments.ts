@@ -89,10 +89,12 @@ function discArguments({ arch, disc }: Machine): QemuArguments {
   ]
 }
 
-/** The same restrictions as libvirt's for every QEMU, except that states pass through a program. */
+/**
+ * The same restrictions as libvirt's for every QEMU, except that states pass through a program. That program cannot elevate
+ * itself either: the filter sets no_new_privs. `children` would set it again, which fails with Ubuntu 24.04's QEMU.
+ */
 function sandboxValue({ savesStates = false }: Pick<Machine, 'savesStates'>): string {
-  const children = savesStates ? 'elevateprivileges=children' : 'elevateprivileges=deny,spawn=deny'
-  return `on,obsolete=deny,${children},resourcecontrol=deny`
+  return `on,obsolete=deny,elevateprivileges=deny,${savesStates ? '' : 'spawn=deny,'}resourcecontrol=deny`
 }
 
 /** QEMU splits option values at commas; a doubled comma stands for itself. */

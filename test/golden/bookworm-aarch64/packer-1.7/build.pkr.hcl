@@ -48,7 +48,7 @@ source "qemu" "systemvm" {
     ["-device", "virtio-serial-pci"],
     ["-chardev", "socket,id=channel0,path=run/channel,server=on,wait=off"],
     ["-device", "virtserialport,chardev=channel0,name=org.systemvm-image.build"],
-    ["-sandbox", "on,obsolete=deny,elevateprivileges=children,resourcecontrol=deny"],
+    ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,resourcecontrol=deny"],
   ]
 
   communicator           = "ssh"
