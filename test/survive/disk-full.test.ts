@@ -38,7 +38,7 @@ describe.skipIf(!canMount)(`on a disk that runs full${reason}`, () => {
   async function mountDisk(name: string): Promise<string> {
     const folder = join(root, name)
     await mkdir(folder)
-    await execa('mount', ['-t', 'tmpfs', '-o', 'size=10g', 'none', folder])
+    await execa('mount', ['-t', 'tmpfs', '-o', 'size=10g,mode=755', 'none', folder])
     mounted.push(folder)
     return folder
   }

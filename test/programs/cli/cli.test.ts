@@ -523,7 +523,7 @@ describe.skipIf(!isFit)(`a build that cannot begin is exit status 3${reason}`, {
 
   /** Builds where a tmpfs is mounted on a folder for this process alone. */
   const buildBesideTmpfs = (folder: string, options: string, words: readonly string[]) => {
-    const script = `mount -t tmpfs -o ${options} none "$0" && exec "$@"`
+    const script = `mount -t tmpfs -o ${options},mode=755 none "$0" && exec "$@"`
     const [command = '', ...prefix] = ownMounts ?? []
     const build = ['sh', '-c', script, folder, process.execPath, program, 'build', ...words]
     return start(command, [...prefix, ...build], {}).ended
