@@ -7,6 +7,7 @@ import { runHere } from '../../support/output.ts'
 const path = useFolder()
 const canMount = process.getuid?.() === 0
 
+// Skipped unless run by root: nobody else may mount a disk.
 describe.skipIf(!canMount)('on a full disk (only root may mount a small one), init', () => {
   it('names the file, keeps what was there, and leaves nothing that another try would refuse', async () => {
     mkdirSync(path('small'))

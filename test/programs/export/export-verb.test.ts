@@ -134,6 +134,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     expect((await exportFrom(disk, ...words)).exitCode).toBe(0)
   })
 
+  // Skipped unless run by root: nobody else may give a folder away.
   it.skipIf(process.getuid?.() !== 0)(
     'removes nothing that someone else has made in its work folder’s place (skipped unless run by root)',
     async () => {

@@ -38,6 +38,7 @@ it('is used if a group can write in it, as its owner has decided', async () => {
   await use()
 })
 
+// Skipped unless run by root: nobody else may give a folder away.
 describe.skipIf(process.getuid?.() !== 0)('the owner (skipped unless run by root, who can change it)', () => {
   const stranger = 4_000_001
 

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { createWriteStream, writeFile } from '../../../src/host/writing.ts'
 import { files, read } from '../../support/imports.ts'
 
+// Skipped where there is no /dev/full, which stands for a full disk.
 describe.skipIf(!existsSync('/dev/full'))('a full disk (skipped where there is no /dev/full)', () => {
   const refusal = { code: 'ENOSPC', path: '/dev/full' }
 
