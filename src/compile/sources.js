@@ -15,19 +15,25 @@ export const commonOptions = {
 }
 
 /**
- * Lets modules still find scripts and templates next to their sources: `import.meta.url` is that of the source.
+ * Lets modules still find scripts and templates next to their sources: `import.meta.url` is that of the source. What only
+ * looks like it, in a string or a comment, stays.
  * @type {import('esbuild').Plugin}
  */
 export const sourceUrls = {
   name: 'source-urls',
-  setup({ onLoad }) {
-    onLoad({ filter: /\.[cm]?[jt]s$/ }, ({ path }) => ({
-      contents: readFileSync(path, 'utf8').replaceAll(
-        'import.meta.url',
-        JSON.stringify(pathToFileURL(path).href),
-      ),
-      loader: /\.[cm]?ts$/.test(path) ? 'ts' : 'js',
-    }))
+  setup({ initialOptions, onLoad }) {
+    initialOptions.define = { ...initialOptions.define, 'import.meta.url': 'urlOfSource' }
+    onLoad({ filter: /\.[cm]?[jt]s$/ }, ({ path }) => {
+      const source = readFileSync(path, 'utf8')
+      const url = JSON.stringify(pathToFileURL(path).href)
+      return {
+        // Without a line of its own, so that all others keep their numbers.
+        contents: source.includes('import.meta.url')
+          ? source.replace(/^(#!.*\n)?/, (shebang) => `${shebang}const urlOfSource = ${url};`)
+          : source,
+        loader: /\.[cm]?ts$/.test(path) ? 'ts' : 'js',
+      }
+    })
   },
 }
 

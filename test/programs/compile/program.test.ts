@@ -90,6 +90,16 @@ describe('the program', () => {
     expect(compiled()).toHaveLength(2)
   })
 
+  it('replaces import.meta.url where it is code, not where it is text', async () => {
+    const source =
+      "const text = 'import.meta.url'\nexport const where: string = `${text} ${new URL(import.meta.url).pathname}`\n"
+    const path = join(folder, 'clone/src/where.ts')
+    for (const begin of ['', '#!/usr/bin/env node\n']) {
+      write('src/where.ts', begin + source)
+      expect(await run()).toEqual({ code: 0, stdout: `first 1 import.meta.url ${path}\n`, stderr: '' })
+    }
+  })
+
   it('has packages of many files in modules of its own, CommonJS and others', async () => {
     write(
       'src/cli/main.ts',
