@@ -8,7 +8,7 @@ export interface LiveLineOptions {
   readonly write: (text: string) => void
   /** Replaces the last `count` lines of the terminal with other text; the cursor stays at the end of that text. */
   readonly replaceLines: (count: number, text: string) => void
-  /** Whether the cursor can be moved. Otherwise every line is permanent, and nothing is written twice. */
+  /** Whether the cursor can be moved. Otherwise every line is permanent, and what is running gets one a minute. */
   readonly isLive: boolean
   /** Whether a board is allowed. */
   readonly hasBoard: boolean
@@ -47,6 +47,8 @@ interface Running {
 export const nameWidth = 30
 
 const redrawMs = 500
+/** Without a terminal, a line this often shows that something is still running: some CI systems end jobs that print nothing. */
+const reminderMs = 60_000
 /** A guest can print thousands of lines in a second. */
 const shortestMs = 80
 const keptLines = 8
@@ -94,8 +96,11 @@ export function openLiveLine(options: LiveLineOptions): LiveLine {
   const drawSoon = () => {
     if (nowMs() - drawnMs >= shortestMs) draw()
   }
-  const timer = isLive ? setInterval(draw, redrawMs) : undefined
-  timer?.unref()
+  const remind = () => {
+    if (running.size > 0) write(`… ${formatRunning([...running.values()], nowMs())}\n`)
+  }
+  const timer = isLive ? setInterval(draw, redrawMs) : setInterval(remind, reminderMs)
+  timer.unref()
   const endAll = () => {
     clear()
     running.clear()

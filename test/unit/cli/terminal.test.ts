@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { stripVTControlCharacters } from 'node:util'
 import picocolors from 'picocolors'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { createTerminal } from '../../../src/cli/terminal.ts'
 import { createTerminalReporter } from '../../../src/cli/views/progress.ts'
 import type { BuildEvent } from '../../../src/report/events.ts'
@@ -50,6 +50,7 @@ const events: readonly BuildEvent[] = [
 const closers: (() => void)[] = []
 afterEach(() => {
   for (const close of closers.splice(0)) close()
+  vi.useRealTimers()
 })
 
 /** A reporter with a clock that is set by hand, and what it wrote. */
@@ -102,6 +103,25 @@ describe('without a terminal', () => {
     expect(lines[5]).toBe('● unpack')
     expect(lines[6]).toMatch(/^✔ unpack +19\.0s {2}3 artifacts, -1, 136\.0 MiB$/)
     expect(lines[8]).toMatch(/^✖ greet +0\.6s {2}exit 7 {2}.*stages\/01-greet\.log$/)
+  })
+
+  it('says once a minute what is running, since when, and how far it is', () => {
+    vi.useFakeTimers()
+    const { emit, wait, written } = report()
+    const pass = (ms: number) => {
+      wait(ms)
+      vi.advanceTimersByTime(ms)
+    }
+    emit({ kind: 'part-started', name: 'verify kvm', estimateSeconds: 240 })
+    emit({ kind: 'part-progress', name: 'verify kvm', text: '3 of 15 scenes, 31 checks' })
+    pass(59_000)
+    expect(written).toHaveLength(1)
+    pass(61_000)
+    expect(written).toHaveLength(3)
+    expect(written[2]).toMatch(/^… verify kvm +2m 00s of about 4m 00s {2}3 of 15 scenes, 31 checks\n$/)
+    emit({ kind: 'part-finished', name: 'verify kvm', seconds: 120 })
+    pass(120_000)
+    expect(written).toHaveLength(4)
   })
 
   it('aligns the times of all stages', () => {
