@@ -30,6 +30,8 @@ export interface ArchFacts {
   readonly serialConsole: string
   /** The partition table that its firmware boots from. */
   readonly table: TableKind
+  /** The least memory that CloudStack gives a router. */
+  readonly routerMemoryMiB: number
 }
 
 export const archs: Readonly<Record<Arch, ArchFacts>> = {
@@ -49,6 +51,8 @@ export const archs: Readonly<Record<Arch, ArchFacts>> = {
     serialPort: 'ttyS0',
     serialConsole: 'ttyS0,115200n8',
     table: 'mbr',
+    // The default before 4.20. Offerings of an administrator's own may still have no more.
+    routerMemoryMiB: 256,
   },
   aarch64: {
     debianArch: 'arm64',
@@ -62,6 +66,8 @@ export const archs: Readonly<Record<Arch, ArchFacts>> = {
     serialPort: 'ttyAMA0',
     serialConsole: 'ttyAMA0',
     table: 'gpt',
+    // The default since 4.20, the first release with such hosts.
+    routerMemoryMiB: 512,
   },
 }
 

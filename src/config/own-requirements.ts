@@ -42,8 +42,8 @@ export const ownRequirements = {
     why: 'a host that fails leaves damage, and the console is unattended',
   },
   G12: {
-    title: 'a router works with 256 MiB and one processor',
-    why: 'installations that have been upgraded for years give a router no more',
+    title: 'a router works with 256 MiB, or 512 on ARM, and one processor',
+    why: 'CloudStack gives a router no more by default, or gave no more before 4.20',
   },
   G13: {
     title: 'it comes up without a serial port',

@@ -48,13 +48,8 @@ function isWithoutDuplicates(values: readonly unknown[]): boolean {
 const fitsTar = (length: number) =>
   `must have at most ${length} characters, or a file in an OVA has no room for it`
 
-/** Size of the guests that verify an image. */
-const sizeFields = (byDefault: { readonly memoryMiB: number; readonly cpus: number }) => ({
-  /** Memory in MiB. */
-  memoryMiB: z.int().min(256, 'must be at least 256 MiB').max(65_536).default(byDefault.memoryMiB),
-  /** Processors. */
-  cpus: z.int().min(1).max(64).default(byDefault.cpus),
-})
+const guestMemory = z.int().min(256, 'must be at least 256 MiB').max(65_536)
+const guestCpus = z.int().min(1).max(64)
 
 const kernelField = z.string().regex(/^linux-image-[a-z0-9.+-]+$/, 'must be a linux-image package')
 
@@ -204,10 +199,19 @@ const pipelineShape = {
        * to it; for files built elsewhere that can be set explicitly.
        */
       contract: z.enum(['none', ...contractNames]).default('none'),
-      /** Of each guest. CloudStack's system VMs have 256 to 1024 MiB. An emulated guest always has one CPU. */
-      ...sizeFields({ memoryMiB: 512, cpus: 2 }),
-      /** Guests in router roles: installations upgraded from old versions may give them no more. */
-      routers: z.strictObject(sizeFields({ memoryMiB: 256, cpus: 1 })).prefault({}),
+      /** Memory of each guest in MiB. CloudStack's system VMs have 256 to 1024. */
+      memoryMiB: guestMemory.default(512),
+      /** Processors of each guest. An emulated guest always has one. */
+      cpus: guestCpus.default(2),
+      /** Guests in router roles. */
+      routers: z
+        .strictObject({
+          /** Memory in MiB. By default the least that CloudStack gives them: 256, and 512 on ARM hosts. */
+          memoryMiB: guestMemory.optional(),
+          /** Processors. */
+          cpus: guestCpus.default(1),
+        })
+        .prefault({}),
     })
     .prefault({}),
   /** Checks that may fail, each with a reason. */

@@ -6,6 +6,7 @@
 
 import { type Arch, archs } from '../arch.ts'
 import type { AssertionId, ContractName } from '../config/contract.ts'
+import type { PipelineFields } from '../config/pipeline.ts'
 import { espOf } from '../disk/layout.ts'
 import { type BootArguments, ipv6Words, userDataWords } from '../guest/boot-arguments.ts'
 import type { Guest, SavedGuest } from '../guest/guest.ts'
@@ -182,6 +183,15 @@ export const everyRole: readonly SceneName[] = [...inRoles, 'unknown-type']
 
 export function scenesOf(target: TargetName): readonly SceneName[] {
   return targets[target].scenes
+}
+
+/** The sizes that a configuration asks for, for images of an architecture. */
+export function machineSizes(
+  { cpus, memoryMiB, routers }: PipelineFields['verification'],
+  arch: Arch,
+): MachineSizes {
+  const { routerMemoryMiB } = archs[arch]
+  return { cpus, memoryMiB, routers: { cpus: routers.cpus, memoryMiB: routers.memoryMiB ?? routerMemoryMiB } }
 }
 
 /** CPUs and memory of a scene's machine. */

@@ -4,7 +4,7 @@ import { setMaxListeners } from 'node:events'
 import type { PipelineFields, Waiver } from '../config/pipeline.ts'
 import type { ResolvedCheck } from '../config/resolved.ts'
 import type { Expected } from '../contract/expected.ts'
-import type { SceneName } from '../contract/scenes.ts'
+import { machineSizes, type SceneName } from '../contract/scenes.ts'
 import type { Json } from '../digest.ts'
 import { allEnded } from '../host/all-ended.ts'
 import { outFolderAt } from '../host/out-folder.ts'
@@ -57,8 +57,7 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
     signal,
   })
   if (acceleration.accelerator === 'tcg') emit({ kind: 'note', text: `without KVM: ${acceleration.reason}` })
-  const { cpus, memoryMiB, routers } = request.machine
-  const machine = sizesOn(acceleration.accelerator, { cpus, memoryMiB, routers })
+  const machine = sizesOn(acceleration.accelerator, machineSizes(request.machine, request.expected.arch))
   const slots = guestSlots(acceleration.accelerator, machine)
   const verify = async (candidate: Candidate): Promise<ImageVerification> => {
     const verification = await verifyCandidate(candidate, {

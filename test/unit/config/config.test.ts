@@ -60,7 +60,7 @@ describe('a pipeline that is decided', () => {
         keyring: '/usr/share/keyrings/debian-archive-keyring.gpg',
       },
       machine: { memoryMiB: 2048, cpus: 2, bootTimeoutSeconds: 600 },
-      verification: { memoryMiB: 512, cpus: 2, routers: { memoryMiB: 256, cpus: 1 } },
+      verification: { memoryMiB: 512, cpus: 2, routers: { cpus: 1 } },
       formats: { kvm: { compat: '1.1', compression: 'zlib' } },
       account: { name: 'tester', fullName: '', groups: [] },
       variant: 'trixie-x86_64',

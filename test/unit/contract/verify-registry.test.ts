@@ -6,6 +6,7 @@ import { checkGroups } from '../../../src/contract/check.ts'
 import { checks, fileChecksOf, sceneChecksOf, unchecked, unreached } from '../../../src/contract/registry.ts'
 import {
   byUefi,
+  machineSizes,
   modelOf,
   type SceneName,
   type SceneSpec,
@@ -177,6 +178,14 @@ describe('firmware', () => {
 })
 
 describe('the machines', () => {
+  it('give routers the least that CloudStack gives them on hosts of an architecture, unless the configuration says otherwise', () => {
+    const given = { contract: 'cloudstack', cpus: 2, memoryMiB: 512, routers: { cpus: 1 } } as const
+    expect(machineSizes(given, 'x86_64').routers).toEqual({ cpus: 1, memoryMiB: 256 })
+    expect(machineSizes(given, 'aarch64').routers).toEqual({ cpus: 1, memoryMiB: 512 })
+    const chosen = { ...given, routers: { cpus: 2, memoryMiB: 384 } }
+    expect(machineSizes(chosen, 'aarch64').routers).toEqual({ cpus: 2, memoryMiB: 384 })
+  })
+
   it('have the size of a router in every role but those with an agent and those that tenants log in to', () => {
     const sizes = { cpus: 2, memoryMiB: 512, routers: { cpus: 1, memoryMiB: 256 } }
     const scenes = Object.entries(sceneSpecs) as [SceneName, SceneSpec][]
