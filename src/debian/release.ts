@@ -180,8 +180,10 @@ function keyringMissing(keyring: string, cause: unknown): PipelineError {
 export function parseFields(text: string): ReadonlyMap<string, string> {
   const fields = new Map<string, string>()
   let name: string | undefined
-  for (const line of text.split('\n')) {
-    const start = /^([^\s:]+):\s*(.*)$/.exec(line)
+  for (const written of text.split('\n')) {
+    // No signature covers white space at the end of a line: a man in the middle can add it to any.
+    const line = written.trimEnd()
+    const start = /^([^\s:]+):\s*(.*)$/s.exec(line)
     if (start?.[1] !== undefined) {
       name = start[1]
       fields.set(name, start[2] ?? '')

@@ -223,6 +223,24 @@ describe.skipIf(missing.length > 0)(`a mirror (skipped where gpg or gpgv is miss
     await expect(verifyRelease(snapshot, late)).resolves.toBeDefined()
   })
 
+  it.each([
+    ['a carriage return', '\r'],
+    ['spaces and a carriage return', ' \t\r'],
+    ['many spaces', ' '.repeat(18_000)],
+  ])(
+    'is refused after Valid-Until with %s at the ends of its lines, which no signature covers',
+    async (_case, end) => {
+      const late = { now: new Date('2026-09-20T00:00:00Z') }
+      const signed = sign(releaseText({ 'Valid-Until': 'Sat, 19 Sep 2026 07:55:41 UTC' }))
+      serveRelease(signed.replace(/^Valid-Until: .*$/m, (line) => `${line}${end}`))
+      await expect(verifyRelease(request, late)).rejects.toMatchObject({ code: 'mirror-expired' })
+      serveRelease(signed.replace(/^[A-Z][\w-]+: .*$/gm, (line) => `${line}${end}`))
+      await expect(verifyRelease(request, late)).rejects.toMatchObject({ code: 'mirror-expired' })
+      const early = await verifyRelease(request, { now: new Date('2026-09-18T00:00:00Z') })
+      expect(early).toMatchObject({ codename: 'trixie', suite: 'stable' })
+    },
+  )
+
   it('is refused when it is of tomorrow, and accepted when clocks differ by seconds', async () => {
     serveRelease(sign(releaseText()))
     const at = (time: string) => verifyRelease(request, { now: new Date(time) })
