@@ -194,6 +194,7 @@ const header = {
   encryption: 32,
   snapshots: 60,
   features: 72,
+  additions: 88,
 } as const
 
 /** Guards against a disk with a backing file that could pull any host file into the image. @throws WrongLayer */
@@ -214,7 +215,10 @@ async function requireHeader(path: string, { parent }: Layer, diskBytes: number)
     const isPlain =
       bytes.readBigUInt64BE(header.features) === 0n && bytes.readUInt32BE(header.encryption) === 0
     const isAlone = bytes.readUInt32BE(header.snapshots) === 0
-    if (!isQcow2 || !isPlain || !isAlone) throw new WrongLayer('its disk is not a plain qcow2')
+    // Dirty bitmaps, each of which can take any amount of memory.
+    const hasAdditions = bytes.readBigUInt64BE(header.additions) !== 0n
+    if (!isQcow2 || !isPlain || !isAlone || hasAdditions)
+      throw new WrongLayer('its disk is not a plain qcow2')
     if ((at === 0 ? '' : name.toString()) !== expected)
       throw new WrongLayer('its disk has the wrong backing file')
     if (bytes.readBigUInt64BE(header.diskBytes) !== BigInt(diskBytes))

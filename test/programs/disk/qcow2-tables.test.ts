@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { closeSync, ftruncateSync, openSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { expect, it } from 'vitest'
 import { main } from '../../../src/cli/main.ts'
 import { requireTablesFit } from '../../../src/disk/qcow2-tables.ts'
@@ -78,5 +87,55 @@ describeWith(['qemu-img', 'qemu-io'], 'the tables of a qcow2', () => {
     await expect(requireTablesFit(path('disk'))).rejects.toThrow('its tables are larger than the file')
     changeHeader(path('disk'), (header) => header.writeUInt32BE(65_536, 60))
     await expect(requireTablesFit(path('disk'))).rejects.toThrow('it has 65536 snapshots inside')
+  })
+
+  it('may not do so in a file that is large because of its holes', async () => {
+    make()
+    const offset = makeBomb(path('disk'))
+    truncateSync(path('disk'), 400 * 2 ** 30)
+    const file = openSync(path('disk'), 'r+')
+    const header = Buffer.alloc(12)
+    header.writeUInt32BE(4 * 2 ** 20, 0)
+    header.writeBigUInt64BE(BigInt(offset), 4)
+    writeSync(file, header, 0, 12, 36)
+    closeSync(file)
+    await expect(requireTablesFit(path('disk'))).rejects.toThrow('its tables are larger than the file')
+  })
+})
+
+describeWith(['qemu-img'], 'the memory that a qcow2 takes', () => {
+  const make = (size: string, ...options: string[]) =>
+    qemu('qemu-img', 'create', '-q', '-f', 'qcow2', '-o', options.join(), path('disk'), size)
+  const addBitmap = (name: string, grain: string) =>
+    qemu('qemu-img', 'bitmap', '--add', '--granularity', grain, path('disk'), name)
+
+  it('may not be that of a count for each cluster of a large file', async () => {
+    make('1G', 'cluster_size=512', 'refcount_bits=64')
+    truncateSync(path('disk'), 8 * 2 ** 30)
+    await expect(requireTablesFit(path('disk'))).resolves.toBeUndefined()
+    truncateSync(path('disk'), 1000 * 2 ** 30)
+    expect(await main(['diff', path('disk'), path('disk')])).toBe(2)
+    expect(text.stderr).toContain('checking it takes 16000 MiB of memory; the limit is 256 MiB')
+  })
+
+  it('may not be that of dirty bitmaps with a bit for each sector', async () => {
+    make('1T', 'cluster_size=2M')
+    addBitmap('usual', '64k')
+    await expect(requireTablesFit(path('disk'))).resolves.toBeUndefined()
+    addBitmap('fine', '512')
+    expect(await main(['diff', path('disk'), path('disk')])).toBe(2)
+    expect(text.stderr).toContain('its dirty bitmaps take 258 MiB of memory; the limit is 32 MiB')
+  })
+
+  it('may not be that of thousands of dirty bitmaps', async () => {
+    make('1T', 'cluster_size=64k')
+    addBitmap('one', '64k')
+    changeHeader(path('disk'), (header) => {
+      const at = header.indexOf(Buffer.from('2385287500000018', 'hex'))
+      header.writeUInt32BE(65_535, at + 8)
+    })
+    await expect(requireTablesFit(path('disk'))).rejects.toThrow(
+      'it has 65535 dirty bitmaps; the limit is 100',
+    )
   })
 })

@@ -302,6 +302,11 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
       'its disk has another size than that of the plan',
     ],
     [
+      'a disk with a dirty bitmap, which QEMU would load with it',
+      (base) => forgeDisk(base, 'bitmap', '--add', here.disk(base.key), 'one'),
+      'its disk is not a plain qcow2',
+    ],
+    [
       'a disk with more than one content',
       (base) => forgeDisk(base, 'snapshot', '-c', 'other', here.disk(base.key)),
       'its disk is not a plain qcow2',
