@@ -191,7 +191,8 @@ async function probe(
   const file = join(folder, 'start')
   const length = Math.min(probedBytes, size * sectorBytes)
   await extractBytes(image, start * sectorBytes, length, file, signal)
-  await truncate(file, size * sectorBytes)
+  // A table can claim more than the disk has, and even more than a file can have.
+  await truncate(file, Math.min(size * sectorBytes, image.sizeBytes - start * sectorBytes))
   const found = await execa('blkid', ['-p', '-o', 'export', '--', file], {
     reject: false,
     timeout: 60_000,

@@ -1,7 +1,7 @@
 /** Small disks that would take any time and memory to read: what a filesystem says costs its author nothing. */
 
 import { execFileSync } from 'node:child_process'
-import { truncateSync, writeFileSync } from 'node:fs'
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { readPackages } from '../../../src/debian/dpkg-status.ts'
 import { type DiskFiles, openDisk } from '../../../src/disk/disk-files.ts'
@@ -13,6 +13,16 @@ import { describeWith } from '../../support/tools.ts'
 const path = useFolder()
 const uuid = '6f1e9a3c-0d5b-4c27-8a4e-3b0f6c1d2e4f'
 const tree = { 'etc/fstab': `UUID=${uuid} / ext4 defaults 0 1\n`, 'etc/big': '', 'var/lib/dpkg/status': '' }
+
+/** The checksum of a GPT. Node.js has one of its own from version 20.15 only. */
+function crc32(bytes: Buffer): number {
+  let sum = ~0
+  for (const byte of bytes) {
+    sum ^= byte
+    for (let bit = 0; bit < 8; bit += 1) sum = (sum >>> 1) ^ (sum & 1 ? 0xedb8_8320 : 0)
+  }
+  return ~sum >>> 0
+}
 
 /** Opens a disk whose files of these names have holes only, and acts on it. */
 async function within<Result>(
@@ -67,6 +77,22 @@ describeWith(['debugfs', 'mke2fs', 'sfdisk', 'blkid', 'qemu-img'], 'a hostile fi
     )
     const open = within({ 'etc/fstab': 2 ** 20 }, [], (disk) => disk.list())
     await expect(open).rejects.toThrow('has 1048576 bytes in its fstab; the limit is 65536')
+  })
+
+  it.each([2n ** 40n, 2n ** 60n, 2n ** 63n - 1n])('has no partition that ends at sector %s', async (last) => {
+    const table = '1 : start=2048, size=8192, type=0fc63daf-8483-4772-8e79-3d69d8477de4'
+    writeFileSync(path('disk'), '')
+    truncateSync(path('disk'), 16 * 2 ** 20)
+    execFileSync('sfdisk', ['-q', path('disk')], { input: `label: gpt\n${table}\n` })
+    const bytes = readFileSync(path('disk'))
+    // The last sector of the first entry, and the checksums of all entries and of the header.
+    bytes.writeBigUInt64LE(last, 1024 + 40)
+    bytes.writeUInt32LE(crc32(bytes.subarray(1024, 1024 + 128 * 128)), 512 + 88)
+    bytes.writeUInt32LE(0, 512 + 16)
+    bytes.writeUInt32LE(crc32(bytes.subarray(512, 512 + 92)), 512 + 16)
+    writeFileSync(path('disk'), bytes)
+    const options = { format: 'raw', workFolder: path(), signal: new AbortController().signal } as const
+    await expect(openDisk(path('disk'), options)).rejects.toMatchObject({ code: 'disk-unreadable' })
   })
 
   it('has no more partitions than a table has room for', async () => {
