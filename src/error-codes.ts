@@ -110,6 +110,7 @@ export const errorCodes = [
   'not-output',
   'not-ready',
   'not-taken',
+  'not-written',
   'object-store-refused',
   'out-linked',
   'out-open',

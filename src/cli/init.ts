@@ -1,13 +1,13 @@
 /** `init`: creates the repository of a small appliance from the one in `examples/`. */
 
 import { existsSync } from 'node:fs'
-import { lstat, mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { lstat, readdir, readFile, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve as resolvePath } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { isPackage, sourceFolder } from '../compile/program.js'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { writeDurably } from '../host/files.ts'
+import { makeFolder, writeDurably } from '../host/files.ts'
 import { NotReadable, readRegularText } from '../host/regular-file.ts'
 import { mergePackage, ownDependency } from './init-package.ts'
 import type { Terminal } from './terminal.ts'
@@ -61,7 +61,7 @@ async function init(folder: string, terminal: Terminal): Promise<number> {
   const created = isKept ? files.filter((path) => path !== readme) : files
   try {
     for (const path of created) {
-      await mkdir(dirname(join(folder, path)), { recursive: true })
+      await makeFolder(dirname(join(folder, path)))
       await writeDurably(join(folder, path), await readFile(join(example, path)))
     }
     await writeDurably(join(folder, '.gitignore'), ignored)

@@ -1,6 +1,5 @@
 /** `run`: boots an image file as a system VM in the terminal. */
 
-import { mkdir } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Arch } from '../arch.ts'
@@ -11,6 +10,7 @@ import { exitCodes, PipelineError } from '../errors.ts'
 import { type RoleName, roleNames } from '../guest/roles.ts'
 import { runGuest, socketsIn } from '../guest/run-guest.ts'
 import { reasonOf } from '../host/failures.ts'
+import { makeFolder } from '../host/files.ts'
 import { outFolderAt, requireOwnFolders } from '../host/out-folder.ts'
 import { createScratchFolder } from '../host/scratch-folder.ts'
 import { socketPathBytes } from '../host/unix-socket.ts'
@@ -70,7 +70,7 @@ async function run(file: string, options: RunOptions, terminal: Terminal): Promi
   const out = outFolderAt(resolvePath(options.out))
   await requireOwnFolders(out)
   const { cache } = out
-  if (options.folder !== undefined) await makeFolder(options.folder)
+  if (options.folder !== undefined) await makeRunFolder(options.folder)
   const scratch = await createScratchFolder()
   const folder = options.folder ?? scratch.folder
   const say = (text: string) => terminal.error(`${text}\n`)
@@ -114,8 +114,8 @@ async function run(file: string, options: RunOptions, terminal: Terminal): Promi
 }
 
 /** @throws PipelineError `usage` */
-async function makeFolder(path: string): Promise<void> {
-  await mkdir(path, { recursive: true }).catch((cause: unknown) => {
+async function makeRunFolder(path: string): Promise<void> {
+  await makeFolder(path).catch((cause: unknown) => {
     throw new PipelineError({
       code: 'usage',
       message: `cannot create the folder ${path}: ${reasonOf(cause)}`,

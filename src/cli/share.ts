@@ -1,9 +1,9 @@
 /** `store push` and `store pull`: share layers through a registry, so that machines need not make the same ones. */
 
-import { mkdir } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { makeFolder } from '../host/files.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { requireReadable } from '../host/signature.ts'
 import type { SshTrust } from '../host/ssh-signature.ts'
@@ -71,7 +71,7 @@ async function share(
     'download',
   )
   const workFolder = outFolderAt(outFolder).cache.path
-  await mkdir(workFolder, { recursive: true })
+  await makeFolder(workFolder)
   const lock = await takeFolder(outFolder, verb, options, terminal)
   try {
     const store = openStore(outFolderAt(outFolder).store, lock.confirm)

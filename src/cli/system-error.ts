@@ -26,7 +26,9 @@ export function explainSystemError(error: unknown): PipelineError | undefined {
   const program = missingProgram(error) ?? missingProgram(error.cause)
   if (program !== undefined) return toolsMissing([program])
   const { code = '', path, syscall } = error as NodeJS.ErrnoException
-  const found = code in constants.errno ? advice[code] : undefined
+  // Some filesystems, such as /proc, answer that to whoever makes a folder.
+  const isRefusal = code === 'ENOENT' && syscall === 'mkdir'
+  const found = code in constants.errno ? advice[isRefusal ? 'EROFS' : code] : undefined
   if (found === undefined) return undefined
   return new PipelineError({
     code: found.code,

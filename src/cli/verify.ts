@@ -1,6 +1,5 @@
 /** `verify`: boots image files and checks them against CloudStack's contract. */
 
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type Arch, archNames } from '../arch.ts'
@@ -11,7 +10,7 @@ import { unchecked } from '../contract/registry.ts'
 import { type SceneName, sceneSpecs } from '../contract/scenes.ts'
 import { requireFit } from '../doctor/host-checks.ts'
 import { exitCodes } from '../errors.ts'
-import { writeDurably } from '../host/files.ts'
+import { makeFolder, writeDurably } from '../host/files.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { runFolderOf } from '../host/run-folder.ts'
 import { findKernels } from '../qemu/kept-kernels.ts'
@@ -142,7 +141,7 @@ async function verifyAndRecord(
 ): Promise<Verification> {
   const startedAt = new Date()
   const runFolder = runFolderOf(outFolder, runName, startedAt)
-  await mkdir(runFolder.path, { recursive: true })
+  await makeFolder(runFolder.path)
   const verifications = await verifyImages({
     ...subject,
     waivers,

@@ -1,8 +1,9 @@
 /** Reads the kernel and initrd of a layer from its disk, without mounting or booting it. */
 
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PipelineError } from '../errors.ts'
+import { makeFolder } from '../host/files.ts'
 import { writeFile } from '../host/writing.ts'
 import { stretchNode } from './block-node.ts'
 import { openChain } from './chain.ts'
@@ -30,7 +31,7 @@ export async function readBootFiles(
     layout.partitions.find(({ mount }) => mount === '/boot') ??
     layout.partitions.find(({ mount }) => mount === '/')
   if (partition === undefined) throw new Error('a resolved disk has a root partition')
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   const filesystem = join(folder, 'filesystem')
   const place = {
     offset: partition.startSector * sectorBytes,

@@ -1,9 +1,10 @@
 /** The partitions of a disk image and their content types, reading little more of the disk than its table. */
 
-import { mkdir, truncate } from 'node:fs/promises'
+import { truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { bareEnvironment } from '../host/bare-environment.ts'
 import { execa } from '../host/execa.ts'
+import { makeFolder } from '../host/files.ts'
 import { writeFile } from '../host/writing.ts'
 import { copyBytes, extractBytes } from './image-bytes.ts'
 import type { ImageFile } from './image-file.ts'
@@ -41,7 +42,7 @@ export async function readPartitions(
   folder: string,
   signal: AbortSignal,
 ): Promise<PartitionTable> {
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   const disk = join(folder, 'disk')
   await writeFile(disk, '')
   await truncate(disk, image.sizeBytes)

@@ -1,10 +1,10 @@
 /** Image files in the layout of CloudStack's servers and their mirrors: `<repository>/<major.minor>/<file>`. */
 
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { repositoryFolder } from '../config/release.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
-import { linkOrCopy } from '../host/files.ts'
+import { linkOrCopy, makeFolder } from '../host/files.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import type { ImageResult } from '../report/report.ts'
 import { writeChecksums } from './checksums.ts'
@@ -18,7 +18,7 @@ export async function writeRepository(
   signal: AbortSignal,
 ): Promise<void> {
   const folder = join(outFolderAt(outFolder).repository, repositoryFolder(image.release))
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   const former = (await readdir(folder)).filter((name) => name.startsWith(`${image.fileName}-`))
   // A package build matches checksum lines by a part of the name, and would find two if another form of the file remained.
   for (const name of former) await rm(join(folder, name))

@@ -1,11 +1,13 @@
 /** Files that exist completely or not at all. */
 
 import { randomBytes } from 'node:crypto'
+import type { Stats } from 'node:fs'
 import {
   access,
   constants,
   copyFile,
   link,
+  lstat,
   mkdir,
   open,
   realpath,
@@ -16,6 +18,7 @@ import {
 } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { exitCodes, PipelineError } from '../errors.ts'
 import { openToRead } from './regular-file.ts'
 import { createWriteStream, namePath } from './writing.ts'
 
@@ -38,8 +41,12 @@ export function isLeftover(name: string): boolean {
   return temporaryPattern.test(name) && !isBeingWritten(name)
 }
 
-/** Writes a file so that a reader, even after a power cut, sees all of it or nothing. */
+/**
+ * Writes a file so that a reader, even after a power cut, sees all of it or nothing.
+ * @throws PipelineError `not-written` if there is anything but a file or a link, or no folder
+ */
 export async function writeDurably(path: string, content: string | Uint8Array): Promise<void> {
+  await requireReplaceable(path)
   // Two writers of the same file must not share a temporary file.
   const temporary = temporaryName(path)
   try {
@@ -56,6 +63,37 @@ export async function writeDurably(path: string, content: string | Uint8Array): 
     return namePath(path)(error)
   }
   await flush(dirname(path))
+}
+
+/** A device, a pipe or a socket would be gone: root can rename a file to /dev/null. */
+async function requireReplaceable(path: string): Promise<void> {
+  const why = await lstat(path).then(
+    (found) => whyNotReplaced(path, found),
+    () => whyNoFile(dirname(path)),
+  )
+  if (why === undefined) return
+  throw new PipelineError({
+    code: 'not-written',
+    message: `cannot write ${path}: ${why}`,
+    hint: 'nothing was changed. Name another file, in a folder that exists.',
+    exitCode: exitCodes.badInput,
+  })
+}
+
+async function whyNotReplaced(path: string, found: Stats): Promise<string | undefined> {
+  if (found.isFile()) return undefined
+  if (found.isDirectory()) return 'it is a folder'
+  // A link is replaced, but /dev/stdout is one too.
+  const target = found.isSymbolicLink() ? await stat(path).catch(() => undefined) : found
+  const isOrdinary = target === undefined || target.isFile() || target.isDirectory()
+  return isOrdinary ? undefined : 'it is a pipe, a device or a socket'
+}
+
+function whyNoFile(folder: string): Promise<string | undefined> {
+  return stat(folder).then(
+    () => undefined,
+    (error: NodeJS.ErrnoException) => (error.code === 'ENOENT' ? `there is no folder ${folder}` : undefined),
+  )
 }
 
 /** Whether the process that uses this temporary name is still running. */
@@ -81,18 +119,22 @@ export async function flush(path: string): Promise<void> {
   }
 }
 
-/** Like a recursive mkdir, which never returns in Node if a filesystem answers ENOENT, as /proc does. */
-export async function makeFolder(path: string): Promise<void> {
+/**
+ * Like a recursive mkdir, which never returns in Node if a filesystem answers ENOENT, as /proc does.
+ * @param mode of each folder that it makes @default 0o777, less the umask
+ */
+export async function makeFolder(path: string, mode?: number): Promise<void> {
+  const isThere = async (error: NodeJS.ErrnoException) =>
+    error.code === 'EEXIST' && (await stat(path).catch(() => undefined))?.isDirectory() === true
   try {
-    await mkdir(path)
+    await mkdir(path, mode)
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST') return
-    if (code !== 'ENOENT') throw error
-    await makeFolder(dirname(path))
-    await mkdir(path).catch((again: NodeJS.ErrnoException) => {
+    if (await isThere(error as NodeJS.ErrnoException)) return
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    await makeFolder(dirname(path), mode)
+    await mkdir(path, mode).catch(async (again: NodeJS.ErrnoException) => {
       // Someone else has created it in the meantime.
-      if (again.code !== 'EEXIST') throw again
+      if (!(await isThere(again))) throw again
     })
   }
 }

@@ -1,10 +1,11 @@
 /** Git's view of a folder: its commit, and its uncommitted changes. */
 
-import { mkdir, realpath } from 'node:fs/promises'
+import { realpath } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { bareEnvironment } from './bare-environment.ts'
 import { execa } from './execa.ts'
+import { makeFolder } from './files.ts'
 
 /** The state of a checkout. */
 export interface Source {
@@ -90,7 +91,7 @@ export async function writeTree(top: string, revision: string, folder: string): 
       exitCode: exitCodes.badInput,
     })
   }
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   const archive = execa('git', ['-C', top, 'archive', '--format=tar', commit.trim()], {
     buffer: { stdout: false },
     ...gitEnvironment(),

@@ -1,7 +1,7 @@
 /** Begins a run: cleans up, plans, and checks that the plan can be carried out. */
 
-import { mkdir } from 'node:fs/promises'
 import { secondsSince } from '../host/elapsed.ts'
+import { makeFolder } from '../host/files.ts'
 import type { Lock } from '../host/lock.ts'
 import { markOutput, outFolderAt, requireWritable } from '../host/out-folder.ts'
 import { markChildren } from '../host/process.ts'
@@ -46,7 +46,7 @@ export async function beginRun(
   markChildren(runFolder.id)
   await noteBeginning(runFolder.path)
   // Records contain the settings of stages, which may be secret.
-  await mkdir(store.folder, { recursive: true, mode: 0o700 })
+  await makeFolder(store.folder, 0o700)
   const estimates = await readEstimates(outFolder, layers, plan.image)
   const elapsedSeconds = () => secondsSince(startedMs)
   const timings: Run['timings'] = []

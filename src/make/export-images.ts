@@ -1,6 +1,6 @@
 /** Makes a file for each target of an image, in parallel, unless it exists already. */
 
-import { mkdir, rm, stat } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { z } from 'zod'
 import type { ResolvedImage } from '../config/resolved.ts'
@@ -12,7 +12,7 @@ import { dependenciesOf, imageName } from '../export/image-file.ts'
 import { writeMetadata } from '../export/metadata.ts'
 import { writeRepository } from '../export/repository.ts'
 import { exportSideBySide, type MadeFile } from '../export/side-by-side.ts'
-import { stampOf, writeDurably } from '../host/files.ts'
+import { makeFolder, stampOf, writeDurably } from '../host/files.ts'
 import { readRecord as readRecordFile } from '../host/json-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import type { Plan } from '../plan/plan.ts'
@@ -81,7 +81,7 @@ async function exportMissing(
 ): Promise<readonly ImageResult[]> {
   const { image, layerDisk, outFolder, emit, estimate, signal } = request
   const { images, unfinishedImages } = outFolderAt(outFolder)
-  await mkdir(images, { recursive: true })
+  await makeFolder(images)
   const [{ node }] = await openChain(layerDisk, 'qcow2', 'same folder')
   return exportSideBySide({
     ...image,

@@ -1,6 +1,6 @@
 /** Finds out what an image was made from, using the layers in its store, without a network. */
 
-import { mkdir, readdir } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ResolvedImage } from '../config/resolved.ts'
@@ -10,7 +10,7 @@ import { mostCopyrightBytes, parseLicenses } from '../debian/licenses.ts'
 import { canonicalJson, sha256 } from '../digest.ts'
 import { type DiskFiles, openDisk } from '../disk/disk-files.ts'
 import { followPath } from '../disk/paths.ts'
-import { writeDurably } from '../host/files.ts'
+import { makeFolder, writeDurably } from '../host/files.ts'
 import { listTree } from '../host/hash-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { findWorkFolder } from '../host/work-folder.ts'
@@ -40,7 +40,7 @@ export async function gatherInputs(request: GatherRequest): Promise<Inputs> {
   const found = (await recallFound(request)) ?? (await readFromLayers(request))
   const inputs = await describeInputs(request, found)
   const path = inputsPath(outFolder, key)
-  await mkdir(dirname(path), { recursive: true })
+  await makeFolder(dirname(path))
   await writeDurably(path, `${JSON.stringify(inputs, null, 1)}\n`)
   return inputs
 }

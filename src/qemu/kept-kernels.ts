@@ -3,10 +3,10 @@
  * digest.
  */
 
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256 } from '../digest.ts'
-import { writeDurably } from '../host/files.ts'
+import { makeFolder, writeDurably } from '../host/files.ts'
 import { noneIfNotReadable, readRegular } from '../host/regular-file.ts'
 import { namesIn, unlessMissing } from '../host/unless-missing.ts'
 
@@ -14,7 +14,7 @@ import { namesIn, unlessMissing } from '../host/unless-missing.ts'
 export async function keepKernel(folder: string, kernel: string): Promise<void> {
   const bytes = await readRegular(kernel)
   const name = sha256(bytes)
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   await writeDurably(join(folder, name), bytes)
   const others = (await namesIn(folder)).filter((other) => isDigest(other) && other !== name)
   for (const other of others) await rm(join(folder, other), { force: true })

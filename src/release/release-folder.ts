@@ -5,7 +5,7 @@ import { lstat, mkdir, readdir, rename, rm, rmdir, unlink } from 'node:fs/promis
 import { dirname, join } from 'node:path'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { parseChecksums } from '../host/checksum-list.ts'
-import { stampOf, temporaryName } from '../host/files.ts'
+import { makeFolder, stampOf, temporaryName } from '../host/files.ts'
 import { sha256File } from '../host/hash-file.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { findOddSizes } from './file-sizes.ts'
@@ -30,7 +30,7 @@ export async function makeReleaseFolder<Result>(
   signal?: AbortSignal,
   sound?: SoundFiles,
 ): Promise<{ readonly result: Result; readonly kept: string | undefined }> {
-  await mkdir(dirname(folder), { recursive: true })
+  await makeFolder(dirname(folder))
   const staging = temporaryName(folder)
   await mkdir(staging)
   try {

@@ -1,10 +1,11 @@
 /** CloudStack's scripts for the guest: finds them in its sources, and packs them the way its own build does. */
 
-import { chmod, copyFile, lstat, mkdir, mkdtemp, readdir, realpath, rm, stat } from 'node:fs/promises'
+import { chmod, copyFile, lstat, mkdtemp, readdir, realpath, rm, stat } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
 import { canonicalJson, sha256 } from '../digest.ts'
 import { bareEnvironment } from '../host/bare-environment.ts'
 import { bytesOf } from '../host/execa.ts'
+import { makeFolder } from '../host/files.ts'
 import { listTree } from '../host/hash-file.ts'
 import { openToRead } from '../host/regular-file.ts'
 import { writeFile } from '../host/writing.ts'
@@ -94,7 +95,7 @@ export async function packScripts(
   try {
     const programs = join(staging, 'opt', 'cloud', 'bin')
     await copyAsPacked(tree, staging)
-    await mkdir(programs, { recursive: true })
+    await makeFolder(programs)
     for (const name of await readdir(utilities))
       if (name.startsWith('keystore-')) await copyEntry(join(utilities, name), join(programs, name), name)
     const fixed = ['--owner=0', '--group=0', '--numeric-owner', `--mtime=@${sourceDateEpoch}`]
@@ -125,7 +126,7 @@ const leftOut =
   /^(\.classpath|\.project|wscript_build|\.(git|svn|hg|bzr)(attributes|ignore|modules|tags|sub|substate)?|CVS|\.cvsignore|SCCS|vssver\.scm|\.DS_Store)$|~$|^#.*#$|^\.#|^%.*%$|^\._/
 
 async function copyAsPacked(from: string, to: string, path = ''): Promise<void> {
-  await mkdir(to, { recursive: true })
+  await makeFolder(to)
   await chmod(to, 0o755)
   for (const name of await readdir(from)) {
     if (leftOut.test(name)) continue

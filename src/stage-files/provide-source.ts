@@ -5,7 +5,7 @@ import { basename, join } from 'node:path'
 import { type Checksum, type FileKind, parseFileSource } from '../config/file-source.ts'
 import { canonicalJson } from '../digest.ts'
 import { PipelineError } from '../errors.ts'
-import { copyLarge, makeTemporaryFolder } from '../host/files.ts'
+import { copyLarge, makeFolder, makeTemporaryFolder } from '../host/files.ts'
 import { hashFile, listTree, sha256File } from '../host/hash-file.ts'
 import { download } from '../host/http.ts'
 import { unlessMissing } from '../host/unless-missing.ts'
@@ -56,7 +56,7 @@ export async function provideSource(
     )
       return undefined
   }
-  await mkdir(cache, { recursive: true })
+  await makeFolder(cache)
   const file = await provideFile(source.location, source.isUrl, source.checksum, cache, signal)
   const checksum = await sha256File(file, signal)
   const proved = { file, checksums: [{ algorithm: 'sha256', hex: checksum }, source.checksum] } as const
@@ -100,7 +100,7 @@ async function provideFolder(
   }
   await checkTree(sources.tree)
   await checkTree(sources.utilities)
-  await mkdir(cache, { recursive: true })
+  await makeFolder(cache)
   const name = `${await digestSources(sources, signal)}-${packedSuffix(form)}`
   return inStaging(cache, name, signal, (staging) => pack(sources, staging, form))
 }

@@ -4,12 +4,13 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { ResolvedStage } from '../config/resolved.ts'
 import { type CpioEntry, renderCpio } from '../disk/cpio.ts'
 import { bareEnvironment } from '../host/bare-environment.ts'
 import { bytesOf } from '../host/execa.ts'
+import { makeFolder } from '../host/files.ts'
 import { quote } from '../host/shell-words.ts'
 import { writeFile } from '../host/writing.ts'
 import { generateSshKey } from '../qemu/ssh.ts'
@@ -59,7 +60,7 @@ export async function makeBuildAgent(
   sourceDateEpoch: number,
   { holdsFailures = false, packages }: AgentOptions = {},
 ): Promise<BuildAgent> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await makeFolder(folder, 0o700)
   const privateKey = join(folder, 'key')
   const hostKey = join(folder, 'host_key')
   const kind = ['-t', 'ed25519', '-C', 'systemvm-build']
@@ -122,7 +123,7 @@ export async function readFixedFiles(): Promise<ReadonlyMap<string, Uint8Array>>
 /** Includes a random seed: otherwise, all guests resumed from the same memory would draw the same random numbers. */
 async function packRenewal(folder: string, files: ReadonlyMap<string, Uint8Array>): Promise<Uint8Array> {
   for (const [path, content] of [...files, ['systemvm-build/seed', randomBytes(512)] as const]) {
-    await mkdir(join(folder, dirname(path)), { recursive: true, mode: 0o700 })
+    await makeFolder(join(folder, dirname(path)), 0o700)
     await writeFile(join(folder, path), content, { mode: 0o600 })
   }
   const words = ['-c', '--owner=0', '--group=0', '-C', folder, '--', 'systemvm-build']

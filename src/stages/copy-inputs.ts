@@ -1,10 +1,11 @@
 /** Copies the scripts and folders of stages as they were planned, so that edits during a build do not affect it. */
 
-import { cp, lstat, mkdir } from 'node:fs/promises'
+import { cp, lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResolvedStage } from '../config/resolved.ts'
 import { canonicalJson, type Json, sha256 } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { makeFolder } from '../host/files.ts'
 import { listTree } from '../host/hash-file.ts'
 import { readRegular } from '../host/regular-file.ts'
 import { writeFile } from '../host/writing.ts'
@@ -21,7 +22,7 @@ export async function copyInputs(
   store: Store,
   signal?: AbortSignal,
 ): Promise<readonly ResolvedStage[]> {
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   return Promise.all(stages.map((planned) => copyStage(planned, folder, store, signal)))
 }
 

@@ -1,11 +1,11 @@
 /** What a guest needs before Packer starts it: copied stages, boot files, the agent, overlays, the template. */
 
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256 } from '../digest.ts'
 import { readBootFiles } from '../disk/boot-files.ts'
 import { rootUuidOf } from '../disk/layout.ts'
 import { createDisk } from '../disk/qemu-img.ts'
+import { makeFolder } from '../host/files.ts'
 import { readRegular } from '../host/regular-file.ts'
 import type { RunFolder } from '../host/run-folder.ts'
 import type { ScratchFolder } from '../host/scratch-folder.ts'
@@ -116,7 +116,7 @@ export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder
     isPatient: request.holdsFailures,
     checkpointCommand: request.checkpointCommand,
   })
-  await mkdir(join(runFolder.path, 'stages'), { recursive: true })
+  await makeFolder(join(runFolder.path, 'stages'))
   await writeFile(template, text)
   return {
     template,

@@ -5,7 +5,7 @@
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdir, rename, rm, stat } from 'node:fs/promises'
+import { rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -13,6 +13,7 @@ import { z } from 'zod'
 import { sha256 } from '../digest.ts'
 import { awaitedLater } from '../host/awaited-later.ts'
 import { bareEnvironment } from '../host/bare-environment.ts'
+import { makeFolder } from '../host/files.ts'
 import { readJson } from '../host/json-file.ts'
 import { openToRead, readRegular } from '../host/regular-file.ts'
 import type { SshTrust } from '../host/ssh-signature.ts'
@@ -59,7 +60,7 @@ export interface PackRequest {
 
 /** Writes a layer as an artifact. @throws PipelineError `signing-failed`, `tools` */
 export async function packLayer({ layer, store, folder, signingKey, signal }: PackRequest): Promise<void> {
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   // Left out, since each reader records where it got the layer.
   const { origin: _origin, ...made } = layer
   const record = Buffer.from(JSON.stringify(made))
@@ -112,7 +113,7 @@ export async function unpackLayer(request: UnpackRequest): Promise<Layer> {
     throw new WrongLayer('its disk is larger than that of the plan')
   if (layer.parent !== null && (await store.find(layer.parent)) === undefined)
     throw new WrongLayer('the layer below it is missing')
-  await mkdir(store.folder, { recursive: true, mode: 0o700 })
+  await makeFolder(store.folder, 0o700)
   // If this is interrupted, the store sweeps away what is left.
   const partial = `${store.disk(key)}.tmp`
   // Left by a killed run, or a link: nothing is written to its target.

@@ -1,9 +1,8 @@
 /** Texts that went into keys, by their sha256, kept to show later what changed. */
 
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256 } from '../digest.ts'
-import { writeDurably } from '../host/files.ts'
+import { makeFolder, writeDurably } from '../host/files.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { namesIn, sizeIfThere } from '../host/unless-missing.ts'
 
@@ -21,7 +20,7 @@ export function openSources(folder: string): Sources {
     folder,
     keep: async (bytes) => {
       const path = join(folder, sha256(bytes))
-      await mkdir(folder, { recursive: true })
+      await makeFolder(folder)
       if ((await sizeIfThere(path)) === undefined) await writeDurably(path, bytes)
     },
     read: (digest) => readRegularText(join(folder, digest)).catch(() => undefined),

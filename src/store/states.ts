@@ -3,10 +3,10 @@
  * are a cache of boots: any of them can be removed at any time, and a damaged one is never used.
  */
 
-import { mkdir, rm, stat, utimes } from 'node:fs/promises'
+import { rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { copyLarge, writeDurably } from '../host/files.ts'
+import { copyLarge, makeFolder, writeDurably } from '../host/files.ts'
 import { sha256File } from '../host/hash-file.ts'
 import { readRecord } from '../host/json-file.ts'
 import { requireUnlinked } from '../host/out-folder.ts'
@@ -106,7 +106,7 @@ export function openStates(folder: string, signal?: AbortSignal): States {
       (await digestOf(changes(key), signal)) === changesSha256,
     prepare: async (key) => {
       // Memory may contain secrets of the guest.
-      await mkdir(folder, { recursive: true, mode: 0o700 })
+      await makeFolder(folder, 0o700)
       await remove(key)
       unfinished.add(key)
     },

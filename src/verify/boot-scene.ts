@@ -1,6 +1,5 @@
 /** Boots the guest of a scene, and the base boot from which several scenes resume. */
 
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AssertionId, ContractName } from '../config/contract.ts'
@@ -19,6 +18,7 @@ import type { ErrorCode } from '../error-codes.ts'
 import { exitCodes, messageOf, PipelineError } from '../errors.ts'
 import { type BootArguments, networksOf, plainNetworks, renderCommandLine } from '../guest/boot-arguments.ts'
 import { agentPort, type Guest, oldPort, startGuest } from '../guest/guest.ts'
+import { makeFolder } from '../host/files.ts'
 import type { AcceleratorChoice } from '../qemu/accelerator.ts'
 import { hasSign } from '../qemu/console-signs.ts'
 import type { SshKey } from '../qemu/ssh.ts'
@@ -120,7 +120,7 @@ export async function bootFor(
 ): Promise<Guest> {
   const { name, target, baseBoot } = request
   const spec: SceneSpec = sceneSpecs[name]
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   const model: DeviceModel = deviceModels[modelOf(name, target, request.expected.formats)]
   const others = model.hasOldPort === true ? [oldPort] : []
   const ports = spec.isPortFirst === true ? [...others, agentPort] : [agentPort, ...others]

@@ -1,11 +1,11 @@
 /** Stored verdicts: the same bytes need not answer the same questions again. */
 
-import { mkdir, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { canonicalJson, type Json, sha256 } from '../digest.ts'
-import { writeDurably } from '../host/files.ts'
+import { makeFolder, writeDurably } from '../host/files.ts'
 import { listTree } from '../host/hash-file.ts'
 import { readRecord } from '../host/json-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
@@ -82,7 +82,7 @@ export async function writeVerdict(
   verification: ImageVerification,
   questions: string,
 ): Promise<void> {
-  await mkdir(outFolderAt(outFolder).verdicts, { recursive: true })
+  await makeFolder(outFolderAt(outFolder).verdicts)
   await writeDurably(
     verdictPath(outFolder, verification),
     `${JSON.stringify({ questions, folder: await identityOf(outFolder), verification }, null, 2)}\n`,

@@ -12,6 +12,7 @@ import { withUnpacked } from '../disk/unpack.ts'
 import { isHostFault, messageOf } from '../errors.ts'
 import { allEnded } from '../host/all-ended.ts'
 import { secondsSince } from '../host/elapsed.ts'
+import { makeFolder } from '../host/files.ts'
 import { createScratchFolder } from '../host/scratch-folder.ts'
 import type { AcceleratorChoice } from '../qemu/accelerator.ts'
 import { makeSshKey } from '../qemu/ssh.ts'
@@ -187,7 +188,7 @@ async function checkScenes(
     diskBytes,
     grownToBytes: diskBytes + growthBytes,
     keepScreenshot: async (scene, file) => {
-      await mkdir(screenshotFolder, { recursive: true })
+      await makeFolder(screenshotFolder)
       const kept = join(screenshotFolder, `screen-${target}-${scene}${extname(file)}`)
       await copyFile(file, kept)
       return pathFor(kept, outFolder)

@@ -13,7 +13,7 @@ import { imageNode } from '../../disk/block-node.ts'
 import type { Layout } from '../../disk/layout.ts'
 import { convertImage } from '../../disk/qemu-img.ts'
 import { PipelineError, shownLines } from '../../errors.ts'
-import { freeBytes } from '../../host/files.ts'
+import { freeBytes, makeFolder } from '../../host/files.ts'
 import { isForeign } from '../../host/foreign.ts'
 import { runMarker, startGroup } from '../../host/process.ts'
 import { removeTree } from '../../host/remove-tree.ts'
@@ -58,7 +58,7 @@ export async function bootstrap(request: BootstrapRequest): Promise<PackageChang
     for (const script of bootstrapScripts(request.image))
       await copyFile(script, join(work, script.pathname.split('/').at(-1) ?? ''))
     const raw = join(shared, 'disk.raw')
-    await mkdir(request.packageCache, { recursive: true })
+    await makeFolder(request.packageCache)
     const offered = await offerPackages(request)
     await install({ ...request, packageCache: offered.folder }, work, raw).finally(offered.close)
     await chmod(shared, 0o700)

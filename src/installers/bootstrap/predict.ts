@@ -1,6 +1,5 @@
 /** What mmdebstrap would install from some indexes. apt's own solver finds out in seconds, without downloads. */
 
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { aptListName, renderSourceLines } from '../../debian/archives.ts'
@@ -9,6 +8,7 @@ import { stanzasOf } from '../../debian/packages-index.ts'
 import { exitCodes, PipelineError, shownLines } from '../../errors.ts'
 import { bareEnvironment } from '../../host/bare-environment.ts'
 import { execa } from '../../host/execa.ts'
+import { makeFolder } from '../../host/files.ts'
 import { inWorkFolder } from '../../host/work-folder.ts'
 import { writeFile } from '../../host/writing.ts'
 import { basePackages } from '../base-system.ts'
@@ -50,8 +50,8 @@ async function prepare(
   image: ResolvedImage,
   archives: readonly LoadedArchive[],
 ): Promise<void> {
-  await mkdir(join(folder, 'lists', 'partial'), { recursive: true })
-  await mkdir(join(folder, 'cache', 'archives', 'partial'), { recursive: true })
+  await makeFolder(join(folder, 'lists', 'partial'))
+  await makeFolder(join(folder, 'cache', 'archives', 'partial'))
   await writeFile(join(folder, 'sources.list'), `${renderSourceLines(image).join('\n')}\n`)
   // Read before command-line options and before the host's own settings, which are not the image's.
   await writeFile(join(folder, 'apt.conf'), 'Dir::Etc::parts "/dev/null";\nDir::Etc::main "/dev/null";\n')

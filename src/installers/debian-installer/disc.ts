@@ -1,12 +1,11 @@
 /** A Debian netinst disc as the installer's medium: it has a kernel, an initrd and the matching udebs. */
 
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ImageFacts } from '../../config/image.ts'
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { runGpgv } from '../../debian/gpgv.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
-import { canAccess, writeDurably } from '../../host/files.ts'
+import { canAccess, makeFolder, writeDurably } from '../../host/files.ts'
 import { sha256File } from '../../host/hash-file.ts'
 import { download, get, head } from '../../host/http.ts'
 import { readIsoFile } from './iso9660.ts'
@@ -41,7 +40,7 @@ export async function findDisc(request: DiscRequest): Promise<InstallerMedium> {
   const { iso, cacheFolder, onProgress, signal } = request
   const folder = join(cacheFolder, iso.sha256)
   const disc = join(folder, 'disc.iso')
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   if ((await digestIfThere(disc, signal)) !== iso.sha256) {
     onProgress(`downloading ${iso.url}`)
     const url = await firstThere([iso.url, inArchive(iso.url)], signal)

@@ -1,7 +1,7 @@
 /** Where debian-installer's kernel and initrd come from. Nothing unverified is booted. */
 
 import { createHash } from 'node:crypto'
-import { constants, mkdir, rename, rm } from 'node:fs/promises'
+import { constants, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { ImageFacts } from '../../config/image.ts'
 import { mainArchiveOf } from '../../debian/archives.ts'
@@ -11,7 +11,7 @@ import { fetchListed, type VerifiedRelease, verifyRelease } from '../../debian/r
 import { exitCodes, PipelineError } from '../../errors.ts'
 import { bareEnvironment } from '../../host/bare-environment.ts'
 import { parseChecksums } from '../../host/checksum-list.ts'
-import { canAccess, temporaryName } from '../../host/files.ts'
+import { canAccess, makeFolder, temporaryName } from '../../host/files.ts'
 import { get, head } from '../../host/http.ts'
 import { runFile } from '../../host/process.ts'
 import { readRegular } from '../../host/regular-file.ts'
@@ -162,7 +162,7 @@ async function isWhole(path: string, sha256: string): Promise<boolean> {
 /** If this run is killed, the next one removes what is left of it. */
 async function keep(path: string, content: Uint8Array, cacheFolder: string): Promise<void> {
   const temporary = temporaryName(join(cacheFolder, basename(path)))
-  await mkdir(dirname(path), { recursive: true })
+  await makeFolder(dirname(path))
   await writeFile(temporary, content)
   await rename(temporary, path)
 }

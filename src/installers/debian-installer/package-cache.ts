@@ -1,9 +1,10 @@
 /** Packages that were downloaded before, under apt's names. Also keeps new ones. */
 
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ListedPackage, openIndex } from '../../debian/packages-index.ts'
 import { messageOf } from '../../errors.ts'
+import { makeFolder } from '../../host/files.ts'
 import { sha256File } from '../../host/hash-file.ts'
 import { sizeIfThere } from '../../host/unless-missing.ts'
 
@@ -35,8 +36,8 @@ export interface PackageCache {
 /** Opens the cache, and creates its folders. */
 export async function openPackageCache(options: PackageCacheOptions): Promise<PackageCache> {
   const { index, folder, workFolder, onFault } = options
-  await mkdir(folder, { recursive: true })
-  await mkdir(workFolder, { recursive: true })
+  await makeFolder(folder)
+  await makeFolder(workFolder)
   const findListed = openIndex(index)
   let passing = 0
   const pathOf = ({ archiveName }: ListedPackage) => join(folder, archiveName)

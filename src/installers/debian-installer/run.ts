@@ -1,6 +1,5 @@
 /** Runs debian-installer on an empty disk: one Packer build of a machine that powers itself off, monitored throughout. */
 
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sha256 } from '../../digest.ts'
@@ -8,6 +7,7 @@ import { type CpioEntry, renderCpio } from '../../disk/cpio.ts'
 import { createDisk } from '../../disk/qemu-img.ts'
 import type { PipelineError } from '../../errors.ts'
 import { diskFailed, interrupted } from '../../host/failures.ts'
+import { makeFolder } from '../../host/files.ts'
 import { openLogs } from '../../host/log-files.ts'
 import type { ProcessResult } from '../../host/process.ts'
 import { readRegular } from '../../host/regular-file.ts'
@@ -201,7 +201,7 @@ async function prepare(
   const { medium, runFolder, acceleration, preseed } = request
   const logs = installerLogs(runFolder.path)
   const host: InstallerHost = { address: hostAddress, httpPort: httpPortPlaceholder, ...ports }
-  await mkdir(logs.http, { recursive: true })
+  await makeFolder(logs.http)
   if (preseed !== undefined) await writeFile(join(logs.http, 'preseed.cfg'), preseed(host))
   const dummyDisk = join(scratch.folder, 'dummy.qcow2')
   await createDisk(dummyDisk, 1024 ** 2)

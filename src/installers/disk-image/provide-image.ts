@@ -1,10 +1,11 @@
 /** Provides the disk image that layer 0 is made from: a local file, or one that is downloaded once and kept. */
 
 import type { Stats } from 'node:fs'
-import { mkdir, rm, stat } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FileSource } from '../../config/file-source.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
+import { makeFolder } from '../../host/files.ts'
 import { hashFile, sha256File } from '../../host/hash-file.ts'
 import { downloadResumably } from '../../host/resumable-download.ts'
 import { touchOf } from '../../host/touch.ts'
@@ -75,7 +76,7 @@ async function fetchImage(request: ProvideRequest): Promise<string> {
   const kept = join(cacheFolder, source.checksum?.hex ?? '')
   if ((await stat(kept).catch(() => undefined)) !== undefined) return kept
   onProgress(`downloading ${source.location}`)
-  await mkdir(cacheFolder, { recursive: true })
+  await makeFolder(cacheFolder)
   await downloadResumably(source.location, kept, { maximumBytes, signal })
   return kept
 }

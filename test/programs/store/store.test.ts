@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import {
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -296,8 +297,24 @@ describe('a durable write', () => {
 
   it('that fails leaves what was there, and nothing beside it', async () => {
     mkdirSync(path('folder'))
-    await expect(writeDurably(path('folder'), 'a text')).rejects.toThrow('EISDIR')
+    await expect(writeDurably(path('folder'), 'a text')).rejects.toThrow('it is a folder')
     expect(readdirSync(path())).toEqual(['folder'])
+  })
+
+  it('takes the place of no pipe, nor of a link to one, as /dev/stdout is', async () => {
+    execFileSync('mkfifo', [path('pipe')])
+    await expect(writeDurably(path('pipe'), 'a text')).rejects.toMatchObject({ code: 'not-written' })
+    symlinkSync('pipe', path('link'))
+    await expect(writeDurably(path('link'), 'a text')).rejects.toMatchObject({ code: 'not-written' })
+    expect(lstatSync(path('pipe')).isFIFO()).toBe(true)
+    expect(lstatSync(path('link')).isSymbolicLink()).toBe(true)
+    expect(readdirSync(path())).toEqual(['link', 'pipe'])
+  })
+
+  it('names the folder that is missing', async () => {
+    const refusal = writeDurably(path('no', 'such', 'file'), 'a text')
+    await expect(refusal).rejects.toMatchObject({ code: 'not-written', exitCode: 2 })
+    await expect(refusal).rejects.toThrow(`there is no folder ${path('no', 'such')}`)
   })
 })
 
