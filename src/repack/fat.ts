@@ -2,6 +2,8 @@
 
 import { mkdir, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { PipelineError } from '../errors.ts'
+import { bytesIn, limitTransfer } from '../store/transfer-limit.ts'
 import { runTool, type ToolJob } from './run-tool.ts'
 
 /** `folder` is for the files. */
@@ -12,19 +14,36 @@ export interface FatJob extends ToolJob {
   readonly to: string
 }
 
-/** Makes a FAT filesystem with the same geometry, serial number, label and files. @throws PipelineError `repack-failed` */
+/** Makes a FAT filesystem with the same geometry, serial number, label and files. @throws PipelineError `repack-failed`, `repack-unfit` */
 export async function makeFat(job: FatJob): Promise<void> {
   const { from, to, folder } = job
   const geometry = await readGeometry(from)
   const files = join(folder, 'files')
   await mkdir(files)
   if ((await runTool('mdir', ['-b', '-i', from, '::/'], job)).trim() !== '')
-    await runTool('mcopy', ['-s', '-n', '-Q', '-i', from, '::/*', files], job)
+    await copyFiles(job, files, geometry.sizeBytes)
   await runTool('mkfs.vfat', [...wordsOf(geometry), to, `${geometry.sizeBytes / 1024}`], job)
   await copyFolder(files, '::', job)
 }
 
 // --- internal ---
+
+/** Any number of a guest's files can share their content, and a folder can be in itself. */
+async function copyFiles(job: FatJob, files: string, mostBytes: number): Promise<void> {
+  const tooMuch = new PipelineError({
+    code: 'repack-unfit',
+    message: `the final disk cannot be recreated: the files of its EFI system partition have more than the ${mostBytes} bytes that it has`,
+    hint: "remove them in a stage, such as cleanup, or keep the last stage's disk with reproducible: false.",
+  })
+  const limit = limitTransfer(files, mostBytes, tooMuch, job.signal)
+  try {
+    const within = { ...job, signal: limit.signal }
+    await runTool('mcopy', ['-s', '-n', '-Q', '-i', job.from, '::/*', files], within)
+  } finally {
+    limit.stop()
+  }
+  if ((await bytesIn(files)) > mostBytes) throw tooMuch
+}
 
 /** Contents of the first sector. */
 interface Geometry {

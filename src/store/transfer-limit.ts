@@ -1,6 +1,6 @@
 /** Stops transfers that bring more than expected: a registry says how large a blob is, but may send any number of bytes. */
 
-import { stat } from 'node:fs/promises'
+import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { namesIn } from '../host/unless-missing.ts'
 
@@ -19,7 +19,7 @@ export function limitTransfer(
 ): TransferLimit {
   const tooMuch = new AbortController()
   const timer = setInterval(() => {
-    sizeOf(folder).then(
+    bytesIn(folder).then(
       (bytes) => {
         if (bytes > maximumBytes) tooMuch.abort(reason)
       },
@@ -30,12 +30,13 @@ export function limitTransfer(
   return { signal: AbortSignal.any([signal, tooMuch.signal]), stop: () => clearInterval(timer) }
 }
 
-// --- internal ---
-
-async function sizeOf(folder: string): Promise<number> {
+/** The bytes of all files in a folder and those below it. */
+export async function bytesIn(folder: string): Promise<number> {
   let bytes = 0
-  // A file that is renamed in the meantime counts next time.
-  for (const name of await namesIn(folder))
-    bytes += (await stat(join(folder, name)).catch(() => ({ size: 0 }))).size
+  for (const name of await namesIn(folder)) {
+    // A file that is renamed in the meantime counts next time.
+    const found = await lstat(join(folder, name)).catch(() => undefined)
+    bytes += found?.isDirectory() ? await bytesIn(join(folder, name)) : (found?.size ?? 0)
+  }
   return bytes
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { sha256File } from '../../../src/host/hash-file.ts'
 import { makeFat } from '../../../src/repack/fat.ts'
@@ -69,5 +69,26 @@ describeWith(['mkfs.vfat', 'mcopy', 'fsck.vfat'], 'a FAT that is made anew', () 
       stdio: 'pipe',
     })
     execFileSync('fsck.vfat', ['-n', await remade(file)], { env: env(epoch), stdio: 'pipe' })
+  })
+
+  it('has no files that share their content and have more bytes than it', async () => {
+    const file = makeSource('shared', epoch)
+    const names = Array.from({ length: 300 }, (_, index) => `NAME${index}.BIN`)
+    writeFileSync(path('content'), Buffer.alloc(2_000_000))
+    execFileSync('mcopy', ['-i', file, path('content'), '::/NAME.BIN'], { env: env(epoch) })
+    for (const name of names) {
+      writeFileSync(path(name), '')
+      execFileSync('mcopy', ['-i', file, path(name), '::/'], { env: env(epoch) })
+    }
+    const bytes = readFileSync(file)
+    const first = bytes.indexOf('NAME    BIN')
+    for (const name of names) {
+      const at = bytes.indexOf(`${name.replace('.BIN', '').padEnd(8)}BIN`)
+      // The first cluster and the size of the file.
+      bytes.copy(bytes, at + 20, first + 20, first + 22)
+      bytes.copy(bytes, at + 26, first + 26, first + 32)
+    }
+    writeFileSync(file, bytes)
+    await expect(remade(file)).rejects.toMatchObject({ code: 'repack-unfit' })
   })
 })
