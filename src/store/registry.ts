@@ -2,8 +2,9 @@
 
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
-import { exitCodes, PipelineError } from '../errors.ts'
+import { exitCodes, messageOf, PipelineError } from '../errors.ts'
 import { execa } from '../host/execa.ts'
+import { isNoSpace } from '../host/failures.ts'
 import { withinLimit } from '../host/within-limit.ts'
 import { parseJson } from '../text.ts'
 
@@ -15,7 +16,7 @@ export interface Registry {
   readonly list: (signal: AbortSignal) => Promise<readonly string[]>
   /** Pushes an artifact, a folder in skopeo's `dir` layout, under a tag. @throws RegistryFault */
   readonly push: (folder: string, tag: string, signal: AbortSignal) => Promise<void>
-  /** Pulls an artifact into a folder. @throws RegistryFault */
+  /** Pulls an artifact into a folder. @throws RegistryFault, and PipelineError `disk-full` */
   readonly pull: (tag: string, folder: string, signal: AbortSignal) => Promise<void>
 }
 
@@ -64,7 +65,11 @@ export function openRegistry(reference: string, patienceSeconds = listSeconds): 
       await skopeo(words, signal)
     },
     pull: async (tag, folder, signal) => {
-      await skopeo(['copy', '--quiet', tls('src-'), remote(tag), `dir:${folder}`], signal)
+      const words = ['copy', '--quiet', tls('src-'), remote(tag), `dir:${folder}`]
+      await skopeo(words, signal).catch((error: unknown) => {
+        // The registry's own disk may be full too, but it cannot know the folder.
+        throw isNoSpace(error) && messageOf(error).includes(folder) ? fullDisk(folder) : error
+      })
     },
   }
 }
@@ -107,6 +112,15 @@ function lastMessage(stderr: string): string | undefined {
   const line = stderr.trim().split('\n').at(-1) ?? ''
   const message = /\bmsg="((?:[^"\\]|\\.)*)"/.exec(line)?.[1]
   return (message === undefined ? line : message.replaceAll(/\\(.)/g, '$1')) || undefined
+}
+
+function fullDisk(folder: string): PipelineError {
+  return new PipelineError({
+    code: 'disk-full',
+    message: `the disk that holds ${folder} is full`,
+    hint: 'free some space there, and run the command again.',
+    exitCode: exitCodes.hostNotFit,
+  })
 }
 
 function badReference(reference: string): PipelineError {

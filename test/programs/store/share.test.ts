@@ -218,6 +218,21 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
     }
   })
 
+  // Skipped unless run by root: nobody else may mount a disk.
+  it.skipIf(process.getuid?.() !== 0)('is not blamed for a full disk of this host', async () => {
+    await fill(here)
+    await share(pushLayers, here, await planImage(image, here))
+    // Less than one of its blobs.
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8k,mode=755', 'none', path('work')])
+    try {
+      const failed = share(pullLayers, there, await planImage(image, there))
+      await expect(failed).rejects.toMatchObject({ code: 'disk-full', exitCode: 3 })
+      await expect(failed).rejects.toThrow(`the disk that holds ${path('work')}`)
+    } finally {
+      execFileSync('umount', [path('work')])
+    }
+  })
+
   it('that serves a wrong blob costs a line, and leaves the layers below', async () => {
     await fill(here)
     await push()
