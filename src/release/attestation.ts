@@ -3,7 +3,6 @@
  * made. GitHub makes it outside the build, with a certificate for that workflow.
  */
 
-import { join } from 'node:path'
 import { bundleFromJSON, isBundleWithDsseEnvelope } from '@sigstore/bundle'
 import { TrustedRoot } from '@sigstore/protobuf-specs'
 import { toSignedEntity, toTrustMaterial, Verifier } from '@sigstore/verify'
@@ -12,6 +11,7 @@ import { messageOf } from '../errors.ts'
 import type { Checksums } from '../export/checksums.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { noSignature, type SignatureVerdict } from '../host/signature.ts'
+import { openReads } from './reads.ts'
 import { type Blame, releaseFiles } from './record.ts'
 
 /** Whose attestation is trusted. */
@@ -31,9 +31,12 @@ export async function compareAttestation(
   folder: string,
   checksums: ReadonlyMap<string, Pick<Checksums, 'sha256'>>,
   blame: Blame,
+  { read } = openReads(folder),
 ): Promise<void> {
   if (!checksums.has(name)) return
-  const subjects = await readSubjects(folder).catch(() => undefined)
+  const subjects = await read(name)
+    .then(readSubjects)
+    .catch(() => undefined)
   if (subjects === undefined) return blame(name, 'it cannot be read')
   for (const [file, { sha256 }] of checksums)
     if (!madeLater.includes(file) && subjects.get(file) !== sha256) blame(name, `it is not for this ${file}`)
@@ -46,11 +49,11 @@ export async function compareAttestation(
  * @param tag null if the release names none, undefined if that is unknown: then any will do
  */
 export async function verifyAttestation(
-  folder: string,
+  bundle: Buffer,
   trust: AttestationTrust,
   tag: string | null | undefined,
 ): Promise<SignatureVerdict> {
-  const text = await readRegularText(join(folder, name))
+  const text = bundle.toString()
   const roots = (await readRegularText(trust.trustedRoot)).split('\n').filter((line) => line.trim() !== '')
   const faults: string[] = []
   for (const root of roots) {
@@ -75,8 +78,8 @@ const statementSchema = z.looseObject({
 })
 
 /** Digests by file name. */
-async function readSubjects(folder: string): Promise<ReadonlyMap<string, string>> {
-  const bundle = bundleFromJSON(JSON.parse(await readRegularText(join(folder, name))))
+function readSubjects(bytes: Buffer): ReadonlyMap<string, string> {
+  const bundle = bundleFromJSON(JSON.parse(bytes.toString()))
   if (!isBundleWithDsseEnvelope(bundle)) throw new Error('it has no statement')
   const { payload } = bundle.content.dsseEnvelope
   const { subject } = statementSchema.parse(JSON.parse(payload.toString()))

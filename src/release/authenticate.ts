@@ -5,11 +5,11 @@
 
 import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readRegular } from '../host/regular-file.ts'
 import { noSignature, requireReadable, type SignatureVerdict } from '../host/signature.ts'
 import { verifySsh } from '../host/ssh-signature.ts'
 import { type AttestationTrust, verifyAttestation } from './attestation.ts'
 import { verifyOpenPgp } from './openpgp-signature.ts'
+import { openReads } from './reads.ts'
 import { releaseFiles } from './record.ts'
 import { releaseNamespace } from './sign.ts'
 
@@ -41,10 +41,11 @@ export async function authenticate(
   trust: Trust,
   tag?: string | null,
   signal?: AbortSignal,
+  { read } = openReads(folder),
 ): Promise<Authentication> {
   const { signers, revoked, keyring, attestation } = trust
   await requireReadable([signers, revoked, keyring, attestation?.trustedRoot])
-  const signed = await readRegular(join(folder, releaseFiles.signed)).catch(() => Buffer.alloc(0))
+  const signed = await read(releaseFiles.signed).catch(() => Buffer.alloc(0))
   const { ssh, openpgp } = releaseFiles.signatures
   const verdicts = new Map<string, SignatureVerdict>()
   if (signers !== undefined)
@@ -59,7 +60,9 @@ export async function authenticate(
   if (attestation !== undefined)
     verdicts.set(
       releaseFiles.attestation,
-      await judge(folder, releaseFiles.attestation, () => verifyAttestation(folder, attestation, tag)),
+      await judge(folder, releaseFiles.attestation, async () =>
+        verifyAttestation(await read(releaseFiles.attestation), attestation, tag),
+      ),
     )
   return {
     signedBy: [...verdicts.values()].flatMap((verdict) => verdict.signers),

@@ -1,9 +1,8 @@
 /** The checksum lists of a release. */
 
-import { join } from 'node:path'
 import { algorithms, type Checksums } from '../export/checksums.ts'
 import { parseChecksums, renderChecksumList } from '../host/checksum-list.ts'
-import { readRegularText } from '../host/regular-file.ts'
+import type { Reads } from './reads.ts'
 import { type Blame, releaseFiles, unlistedFiles } from './record.ts'
 import type { Statement } from './statement.ts'
 
@@ -21,16 +20,14 @@ export function renderList(
  * also disagree with that file, or the list itself was changed.
  */
 export async function compareWithLists(
-  folder: string,
   statement: Statement | undefined,
   checksums: ReadonlyMap<string, Checksums>,
   blame: Blame,
+  { read }: Reads,
 ): Promise<void> {
   const covered = new Map([...checksums].filter(([name]) => !unlistedFiles.includes(name)))
   const texts = await Promise.all(
-    algorithms.map((algorithm) =>
-      readRegularText(join(folder, releaseFiles.checksums[algorithm])).catch(() => undefined),
-    ),
+    algorithms.map((algorithm) => read(releaseFiles.checksums[algorithm]).then(String, () => undefined)),
   )
   const isStated = new Set(
     statement?.subject.flatMap(({ name, digest }) =>

@@ -5,9 +5,10 @@ import { join, resolve as resolvePath } from 'node:path'
 import { z } from 'zod'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { reasonOf } from '../host/failures.ts'
-import { readRegularText } from '../host/regular-file.ts'
+import { readRegular } from '../host/regular-file.ts'
 import { updateSchema } from '../report/freshness.ts'
 import { lineOf, parseJson, pathBelow } from '../text.ts'
+import { openReads } from './reads.ts'
 
 /** Faults that the images of a release may have if `--allow` permits them. */
 export const exceptionKinds = [
@@ -197,8 +198,11 @@ export function parseReleaseRecord(value: unknown): ReleaseRecord | undefined {
 }
 
 /** The record in the folder of a release; undefined if there is none that can be read. */
-export async function findReleaseRecord(folder: string): Promise<ReleaseRecord | undefined> {
-  return parseFile(join(folder, releaseFiles.record)).catch(() => undefined)
+export async function findReleaseRecord(
+  folder: string,
+  { read } = openReads(folder),
+): Promise<ReleaseRecord | undefined> {
+  return read(releaseFiles.record, mostRecordBytes).then(parseBytes, () => undefined)
 }
 
 /**
@@ -228,9 +232,13 @@ function haveOwnFiles(variants: readonly NamesFiles[]): boolean {
   return new Set(names).size === names.length
 }
 
+function parseBytes(bytes: Buffer): ReleaseRecord | undefined {
+  return parseReleaseRecord(parseJson(bytes.toString()))
+}
+
 async function parseFile(file: string): Promise<ReleaseRecord | undefined> {
   if (!(await stat(file)).isFile()) throw new Error('it is not a file')
-  return parseReleaseRecord(parseJson(await readRegularText(file, mostRecordBytes)))
+  return parseBytes(await readRegular(file, mostRecordBytes))
 }
 
 function noRelease(file: string, why: string, cause?: unknown): PipelineError {

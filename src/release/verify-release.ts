@@ -11,6 +11,7 @@ import { compareMetadata } from './compare-metadata.ts'
 import { comparePackageSet } from './compare-packages.ts'
 import { compareDependencies, compareSbom } from './compare-sbom.ts'
 import { computeReleaseChecksums } from './file-checksums.ts'
+import { openReads } from './reads.ts'
 import {
   type Blame,
   fileNamesOf,
@@ -53,8 +54,9 @@ export interface ReleaseVerifyRequest {
 /** @throws PipelineError `trust-unreadable`, `tools`, and what reading the folder throws */
 export async function verifyRelease(request: ReleaseVerifyRequest): Promise<ReleaseVerification> {
   const { folder, trust, onStep, signal } = request
-  const record = await findReleaseRecord(folder)
-  const authentication = await authenticate(folder, trust, record?.tag, signal)
+  const reads = openReads(folder)
+  const record = await findReleaseRecord(folder, reads)
+  const authentication = await authenticate(folder, trust, record?.tag, signal, reads)
   const faults = new Map<string, string>()
   const blame = (file: string, fault: string) => {
     if (!faults.has(file)) faults.set(file, fault)
@@ -67,8 +69,9 @@ export async function verifyRelease(request: ReleaseVerifyRequest): Promise<Rele
   const statement = await readStatement(folder)
   if (record === undefined) blame(releaseFiles.record, 'it cannot be read')
   compareWithStatement(statement, checksums, blame)
-  await compareWithLists(folder, statement, checksums, blame)
-  await compareAttestation(folder, checksums, blame)
+  await compareWithLists(statement, checksums, blame, reads)
+  await compareAttestation(folder, checksums, blame, reads)
+  for (const name of reads.changed(checksums)) blame(name, 'it was changed while it was read')
   if (record !== undefined) {
     compareWithRecord(record, checksums, blame)
     await compareMetadata(folder, record, blame)

@@ -6,9 +6,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { deflateRawSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest'
+import { algorithms, type Checksums, computeChecksums } from '../../../src/export/checksums.ts'
 import { authenticate, type Trust } from '../../../src/release/authenticate.ts'
-import { releaseFiles } from '../../../src/release/record.ts'
+import { renderList } from '../../../src/release/checksum-lists.ts'
+import { parseReleaseRecord, type ReleaseRecord, releaseFiles } from '../../../src/release/record.ts'
 import { sign } from '../../../src/release/sign.ts'
+import { renderStatement } from '../../../src/release/statement.ts'
+import { verifyRelease } from '../../../src/release/verify-release.ts'
 import { useFolder } from '../../support/folder.ts'
 import { runGpg } from '../../support/gpg.ts'
 import { describeWith } from '../../support/tools.ts'
@@ -249,5 +253,47 @@ describeWith(['ssh-keygen', 'gpg', 'gpgv'], 'a signature', () => {
       code: 'trust-unreadable',
       exitCode: 2,
     })
+  })
+
+  it('counts only for the files that were read, even if others take their place meanwhile', async () => {
+    const write = async (folder: string, tag: string) => {
+      mkdirSync(path(folder))
+      const empty = { version: 1, name: 'image', release: '1.0', exceptions: [], source: null, variants: [] }
+      writeFileSync(path(folder, releaseFiles.record), JSON.stringify({ ...empty, tag }))
+      writeFileSync(path(folder, releaseFiles.metadata), '')
+      const digest = async (name: string) =>
+        computeChecksums(path(folder, name), new AbortController().signal)
+      const checksums = new Map<string, Checksums>()
+      for (const name of [releaseFiles.record, releaseFiles.metadata]) checksums.set(name, await digest(name))
+      const subjects = [...checksums].map(([name, each]) => ({ name, ...each }))
+      const record = parseReleaseRecord({ ...empty, tag }) as ReleaseRecord
+      const facts = { record, subjects, inputs: new Map(), claimed: undefined, program: '1' }
+      writeFileSync(path(folder, releaseFiles.statement), renderStatement(facts))
+      checksums.set(releaseFiles.statement, await digest(releaseFiles.statement))
+      for (const algorithm of algorithms)
+        writeFileSync(path(folder, releaseFiles.checksums[algorithm]), renderList(checksums, algorithm))
+    }
+    const verify = (onStep: () => void = () => undefined) =>
+      verifyRelease({
+        folder: path('mine'),
+        trust: signers(),
+        onStep,
+        signal: new AbortController().signal,
+      })
+    const put = (from: string) => cpSync(path(from), path('mine'), { recursive: true })
+    await write('good', 'v1')
+    await sign(path('good', signed), { ssh: at('maker') })
+    await write('bad', 'v2')
+    put('good')
+    expect(await verify()).toMatchObject({ faults: [], signedBy: [expect.stringMatching(bySsh)] })
+    // After the signature was verified, and before the files are read.
+    const all = await verify(() => put('bad'))
+    expect(all.signedBy).toEqual([])
+    expect(all.faults).toContainEqual({ file: signed, fault: 'it was changed while it was read' })
+    put('good')
+    cpSync(path('bad', releaseFiles.record), path('mine', releaseFiles.record))
+    const one = await verify(() => put('good'))
+    expect(one.signedBy).toEqual([])
+    expect(one.faults).toEqual([{ file: releaseFiles.record, fault: 'it was changed while it was read' }])
   })
 })
