@@ -4,14 +4,17 @@
 
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { z } from 'zod'
 import { parseJson } from '../text.ts'
 import { splitAnswers } from './answer-lines.ts'
 import type { GuestClock } from './guest-clock.ts'
 
-export interface Answer {
-  readonly return?: unknown
-  readonly error?: { readonly class: string; readonly desc: string }
-}
+const answerSchema = z.object({
+  return: z.unknown().optional(),
+  error: z.object({ desc: z.string() }).optional(),
+})
+
+export type Answer = Readonly<z.output<typeof answerSchema>>
 
 /** @throws Error once QEMU has ended, PipelineError `guest-floods` once an answer was too long. Responses are undefined if none has arrived in time. */
 export interface AgentConnection {
@@ -71,7 +74,8 @@ export async function connectToAgent(
       const answered = new Promise<Answer>((resolve, reject) => {
         take = (line) => {
           if (ended !== undefined) return reject(ended)
-          const answer = parseJson(line) as Answer | undefined
+          // Anything in the guest may write to the port.
+          const answer = answerSchema.safeParse(parseJson(line)).data
           if (answer !== undefined && isOurs(answer)) resolve(answer)
         }
       })

@@ -3,6 +3,7 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pLimit from 'p-limit'
+import { z } from 'zod'
 import { messageOf } from '../errors.ts'
 import { type Answer, connectToAgent } from './agent-connection.ts'
 import { cleanText } from './console.ts'
@@ -31,13 +32,18 @@ export interface GuestAgent {
   readonly close: () => void
 }
 
-interface ExecStatus {
-  readonly exited: boolean
-  readonly exitcode?: number
-  readonly signal?: number
-  readonly 'out-data'?: string
-  readonly 'err-data'?: string
-}
+const startedSchema = z.object({ pid: z.int() })
+
+const statusSchema = z.object({
+  exited: z.boolean(),
+  exitcode: z.int().optional(),
+  signal: z.int().optional(),
+  'out-data': z.string().optional(),
+  'err-data': z.string().optional(),
+})
+
+/** Limit for a refusal in a message. */
+const mostCharacters = 1000
 
 const callLimitSeconds = 60
 const runLimitSeconds = 120
@@ -62,7 +68,8 @@ export async function connectAgent(
       isInStep = false
       throw new Error(`the guest agent has not answered ${what} within ${limitSeconds} s`)
     }
-    if (answer.error !== undefined) throw new Error(`the guest agent refused ${what}: ${answer.error.desc}`)
+    if (answer.error !== undefined)
+      throw new Error(`the guest agent refused ${what}: ${answer.error.desc.slice(0, mostCharacters)}`)
     return answer.return
   }
   const synchronize = async (limitSeconds: number): Promise<void> => {
@@ -100,14 +107,12 @@ async function runCommand(
   command: string,
   { limitSeconds, clock, signal }: RunLimits,
 ): Promise<CommandResult> {
-  const started = (await call('guest-exec', {
-    path: '/bin/sh',
-    arg: ['-c', command],
-    'capture-output': true,
-  })) as { readonly pid: number }
+  const words = { path: '/bin/sh', arg: ['-c', command], 'capture-output': true }
+  const started = read('guest-exec', startedSchema, await call('guest-exec', words))
   const deadline = clock.seconds() + limitSeconds
   for (let pauseMs = 50; ; pauseMs = Math.min(500, pauseMs * 1.5)) {
-    const status = (await call('guest-exec-status', { pid: started.pid })) as ExecStatus
+    const answer = await call('guest-exec-status', { pid: started.pid })
+    const status = read('guest-exec-status', statusSchema, answer)
     if (status.exited) return readResult(status)
     if (clock.seconds() > deadline)
       throw new Error(`the guest has not ended within ${limitSeconds} s: ${command}`)
@@ -132,7 +137,14 @@ async function hasFile(call: GuestAgent['call'], path: string): Promise<boolean>
   }
 }
 
-function readResult(status: ExecStatus): CommandResult {
+/** @throws Error if an answer has another form */
+function read<Schema extends z.ZodType>(what: string, schema: Schema, answer: unknown): z.output<Schema> {
+  const { data, success } = schema.safeParse(answer)
+  if (success) return data
+  throw new Error(`the guest agent answers ${what} in another form`)
+}
+
+function readResult(status: z.output<typeof statusSchema>): CommandResult {
   const text = (data: string | undefined) => cleanText(Buffer.from(data ?? '', 'base64').toString())
   return {
     // As shells do for death by signal.

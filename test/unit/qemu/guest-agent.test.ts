@@ -224,3 +224,37 @@ it('a file is opened, written and closed, as the host hands its data over', asyn
     ['guest-file-close', { handle: 1000 }],
   ])
 })
+
+describe('a hostile guest agent', () => {
+  it.each(['null', '5', '"text"', '[null]', '{"error": null}', '{"error": {"desc": 5}}'])(
+    'that sends %s ends nothing, and is not taken for one that answers',
+    async (line) => {
+      await fakeAgent((_request, say) => say(`${line}\n`), true)
+      const { sync } = await connect()
+      await expect(sync(0.3)).rejects.toThrow('the guest agent has not answered guest-sync-delimited')
+    },
+  )
+
+  it.each<[string, unknown, unknown]>([
+    ['no process', null, undefined],
+    ['a process that is not a number', { pid: { length: 5e9 } }, undefined],
+    ['no status', { pid: 1 }, null],
+    ['an output that is no text', { pid: 1 }, { exited: true, exitcode: 0, 'out-data': { length: 5e9 } }],
+    ['an exit code that is no number', { pid: 1 }, { exited: true, exitcode: 'zero' }],
+  ])('gives %s for a command', async (_case, started, status) => {
+    await fakeAgent(({ execute }, say) => say(answer(execute === 'guest-exec' ? started : status)))
+    const { run } = await connect()
+    await expect(run('true')).rejects.toThrow(
+      /^the guest agent answers guest-exec(-status)? in another form$/,
+    )
+  })
+
+  it('refuses in as many words as anyone would read', async () => {
+    const desc = '\u0000'.repeat(5_000_000)
+    await fakeAgent((_request, say) => say(`${JSON.stringify({ error: { class: 'x', desc } })}\n`))
+    const { call } = await connect()
+    const error = (await call('guest-ping').catch((thrown: unknown) => thrown)) as Error
+    expect(error.message).toMatch(/^the guest agent refused guest-ping: /)
+    expect(error.message.length).toBeLessThan(2000)
+  })
+})
