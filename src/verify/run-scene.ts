@@ -199,12 +199,19 @@ export function resultOf(
     at,
     ...finding,
     // It may quote a file in the image, or the output of a program in it.
-    observed: cleanText(finding.observed),
+    observed: cleanText(cutTo(finding.observed, mostObserved)),
     seconds: roundSeconds(seconds),
   }
 }
 
 // --- internal ---
+
+/** Nobody reads more, and a report with more than 16 MiB cannot be read at all. */
+const mostObserved = 10_000
+
+function cutTo(text: string, most: number): string {
+  return text.length > most ? `${text.slice(0, most)}…` : text
+}
 
 interface Evidence {
   readonly lastLines: readonly string[]

@@ -112,6 +112,9 @@ it('what a check quotes of an image has nothing in it that a terminal would act 
   const [check] = fileChecksOf('kvm') as readonly [FileCheck]
   const finding = { status: 'failed', observed: '/etc/motd: \u001b]0;title\u0007\u001b[38:5:185mhi' } as const
   expect(resultOf(check, 'file', finding, 1).observed).toBe('/etc/motd: hi')
+  // The output of a program in the guest, as its agent sends it.
+  const long = { status: 'failed', observed: 'x'.repeat(30_000_000) } as const
+  expect(resultOf(check, 'file', long, 1).observed).toBe(`${'x'.repeat(10_000)}…`)
 })
 
 describe('a boot', () => {
