@@ -50,6 +50,15 @@ export function isHostFault(thrown: unknown): thrown is PipelineError {
   return thrown instanceof PipelineError && thrown.exitCode === exitCodes.hostNotFit
 }
 
+/** What a system call reports of a host that lacks something, whatever it was asked to do. */
+const hostCodes: readonly unknown[] = ['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'ENOMEM', 'EROFS', 'EIO']
+
+/** The same, also of system calls that failed. */
+export function isOfHost(thrown: unknown): boolean {
+  const isCall = thrown instanceof Error && 'syscall' in thrown && 'code' in thrown
+  return isHostFault(thrown) || (isCall && hostCodes.includes(thrown.code))
+}
+
 /** How many of the last lines of a log an error shows. */
 export const shownLines = 20
 

@@ -7,7 +7,7 @@ import { formatByEnding } from '../disk/disk-format.ts'
 import { inspectImageFile } from '../disk/image-file.ts'
 import { compareImages } from '../disk/qemu-img.ts'
 import { unpackArchive } from '../disk/unpack.ts'
-import { isHostFault, messageOf } from '../errors.ts'
+import { isOfHost, messageOf } from '../errors.ts'
 import { allEnded } from '../host/all-ended.ts'
 import { inWorkFolder } from '../host/work-folder.ts'
 import { type Blame, type ReleaseImage, releaseFiles } from './record.ts'
@@ -78,7 +78,7 @@ async function faultOf<Value>(
     return { value: await action }
   } catch (error) {
     signal.throwIfAborted()
-    if (isHostFault(error)) throw error
+    if (isOfHost(error)) throw error
     return { fault: messageOf(error).split('\n')[0] ?? '' }
   }
 }

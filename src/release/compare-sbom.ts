@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import { type Arch, archs } from '../arch.ts'
-import { isHostFault } from '../errors.ts'
+import { isOfHost } from '../errors.ts'
 import { NotReadable, readRegularText } from '../host/regular-file.ts'
 import { parseJson } from '../text.ts'
 import { chooseReadable, readImagePackages } from './read-image.ts'
@@ -35,7 +35,7 @@ export async function compareSbom(
   const readable = chooseReadable(files)
   if (readable === undefined) return bill
   const installed = await readImagePackages(join(folder, readable.file), signal).catch((error: Error) => {
-    if (isHostFault(error)) throw error
+    if (isOfHost(error)) throw error
     blame(readable.file, error.message.split('\n')[0] ?? 'it cannot be read')
     return undefined
   })

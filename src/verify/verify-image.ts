@@ -9,7 +9,7 @@ import { contentChecksOf, fileChecksOf } from '../contract/registry.ts'
 import { type MachineSizes, type SceneName, scenesFor } from '../contract/scenes.ts'
 import { type DiskSource, locateDisk, virtualSizeOf } from '../disk/disk-source.ts'
 import { withUnpacked } from '../disk/unpack.ts'
-import { isHostFault, messageOf } from '../errors.ts'
+import { isOfHost, messageOf } from '../errors.ts'
 import { allEnded } from '../host/all-ended.ts'
 import { secondsSince } from '../host/elapsed.ts'
 import { makeFolder } from '../host/files.ts'
@@ -207,7 +207,7 @@ async function askAll<AnyCheck extends Parameters<typeof resultOf>[0]>(
     const started = performance.now()
     const finding = await run(check).catch((error: unknown): Finding => {
       signal.throwIfAborted()
-      if (isHostFault(error)) throw error
+      if (isOfHost(error)) throw error
       return { status: 'failed', observed: messageOf(error) }
     })
     const result = resultOf(check, at, finding, (performance.now() - started) / 1000)
