@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { sha256 } from '../digest.ts'
 import { makeFolder, writeDurably } from '../host/files.ts'
 import { isOutput, outFolderAt } from '../host/out-folder.ts'
-import { readRegular } from '../host/regular-file.ts'
+import { noneIfNotReadable, readRegular } from '../host/regular-file.ts'
+import { unlessMissing } from '../host/unless-missing.ts'
 import { proveRelease, type ReleaseMemory, type ReleaseRequest } from './release.ts'
 import { requireNotOlder } from './release-dates.ts'
 
@@ -14,7 +15,8 @@ export function openReleaseMemory(outFolder: string): ReleaseMemory {
   return {
     remember: async (bytes, request, { date }) => {
       const path = join(folder, `${nameOfArchive(request)}.InRelease`)
-      const seen = await readRegular(path).catch(() => undefined)
+      // One that cannot be read right now is not forgotten.
+      const seen = await unlessMissing(path, () => readRegular(path).catch(noneIfNotReadable))
       if (seen?.equals(bytes)) return
       // If the file contains anything else, the mirror is still usable.
       const before = seen && (await proveRelease(seen, request, { isRecord: true }).catch(() => undefined))

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
@@ -155,6 +155,19 @@ describeWith(['gpg', 'gpgv', 'xz'], 'an archive that goes back', () => {
     })
     mirror.serve('/security/dists/trixie-security/InRelease', recent)
     await expect(judge()).resolves.toBeDefined()
+  })
+
+  it('is not taken while it cannot be read what was seen', async () => {
+    mirror.publish('trixie-security', { date: at(30) })
+    const old = mirror.read('/security/dists/trixie-security/InRelease')
+    mirror.publish('trixie-security', { date: at(1) })
+    await judge()
+    mirror.serve('/security/dists/trixie-security/InRelease', old)
+    const cache = path('out', 'cache', 'archives')
+    const name = readdirSync(cache).find((one) => /^trixie-security.*InRelease$/.test(one)) ?? ''
+    rmSync(path('out', 'cache', 'archives', name))
+    symlinkSync(name, path('out', 'cache', 'archives', name))
+    await expect(judge()).rejects.toMatchObject({ code: 'unreadable', exitCode: 3 })
   })
 
   it('is not refused for a memory that no one has signed', async () => {
