@@ -12,9 +12,9 @@ import { unreadableDisk } from '../disk/unreadable.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import type { DiskSizes } from '../formats/sizes.ts'
 import { requireKept } from '../host/closed-folder.ts'
-import { stampOf } from '../host/files.ts'
 import { takeLock, type Waiting } from '../host/lock.ts'
 import { requireWritable } from '../host/out-folder.ts'
+import { touchOf } from '../host/touch.ts'
 import { inWorkFolder } from '../host/work-folder.ts'
 import type { Emit } from '../report/events.ts'
 import { type TargetName, targets } from '../targets/registry.ts'
@@ -65,8 +65,7 @@ interface PlainExport extends DiskExport {
 
 async function exportPlain(request: PlainExport): Promise<readonly string[]> {
   const { given, folder, signal } = request
-  const first = await requireFit(request)
-  const stamp = await stampOfAll(first.files)
+  const first = await inspectUnchanged(request)
   await requireWritable(folder)
   const workFolder = join(await realpath(folder), '.systemvm-image.unfinished')
   const fileOf = (target: TargetName) => join(folder, imageName(request, target))
@@ -78,15 +77,15 @@ async function exportPlain(request: PlainExport): Promise<readonly string[]> {
   try {
     await requireKept(folder, workFolder)
     // The process that held the lock may have written to the disk.
-    const source = (await stampOfAll(first.files)) === stamp ? first : await requireFit(request)
+    const isSame = (await marksOf(first.source.files)) === first.marks
+    const { source, marks } = isSame ? first : await inspectUnchanged(request)
     await requireElsewhere([given, ...source.files], written, workFolder)
-    const before = await stampOfAll(source.files)
     return await exportSideBySide({
       ...request,
       disk: source.node,
       workFolder,
       findKey: async (flat) => {
-        if ((await stampOfAll(source.files)) !== before) throw changedMeanwhile(given)
+        if ((await marksOf(source.files)) !== marks) throw changedMeanwhile(given)
         // A digest of the content, not of the file, which may be one of several that make up the disk.
         return digestContent(flat, within)
       },
@@ -98,6 +97,17 @@ async function exportPlain(request: PlainExport): Promise<readonly string[]> {
   } finally {
     await lock.release()
   }
+}
+
+/** The disk, and the marks of its files from before it was inspected: what is in them later may refer to other files. */
+async function inspectUnchanged(
+  request: PlainExport,
+): Promise<{ readonly source: ImageFile; readonly marks: string }> {
+  const before = await marksOf([request.disk])
+  const source = await requireFit(request)
+  const marks = await marksOf(source.files)
+  if (marks.split('\n')[0] !== before) throw changedMeanwhile(request.given)
+  return { source, marks }
 }
 
 /** Inspects the disk, and checks that the targets can hold it. */
@@ -131,8 +141,9 @@ async function inspectSource(request: PlainExport): Promise<ImageFile> {
 }
 
 /** Deleted files count as well. */
-async function stampOfAll(files: readonly string[]): Promise<string> {
-  return (await Promise.all(files.map((file) => stampOf(file).catch(() => 'gone')))).join('\n')
+async function marksOf(files: readonly string[]): Promise<string> {
+  const touches = files.map((file) => touchOf(file).catch(() => ({ mark: 'gone' })))
+  return (await Promise.all(touches)).map(({ mark }) => mark).join('\n')
 }
 
 function changedMeanwhile(disk: string): PipelineError {

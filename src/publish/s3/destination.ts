@@ -2,9 +2,9 @@
 
 import { createHash } from 'node:crypto'
 import { exitCodes, PipelineError } from '../../errors.ts'
-import { stampOf } from '../../host/files.ts'
 import { openToRead } from '../../host/regular-file.ts'
 import { someAtATime } from '../../host/some-at-a-time.ts'
+import { touchOf } from '../../host/touch.ts'
 import {
   changedMeanwhile,
   type Destination,
@@ -47,11 +47,11 @@ export function bucketDestination(settings: BucketSettings, series: string): Des
       return answer.refusal === undefined ? answer.body.toString('utf8') : undefined
     },
     async put(file, onBytes, signal) {
-      const before = await stampOf(file.path)
+      const { mark: before } = await touchOf(file.path)
       const object: StoredObject = { key: keyOf(file.name), file, call, onBytes, signal }
       const send = file.sizeBytes <= smallestPartBytes ? putWhole : putInParts
       await send(object)
-      if ((await stampOf(file.path)) !== before) {
+      if ((await touchOf(file.path)).mark !== before) {
         await call({ method: 'DELETE', key: object.key, signal })
         throw changedMeanwhile(file.name)
       }

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import {
   chmodSync,
   chownSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -10,6 +11,7 @@ import {
   renameSync,
   rmSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { delimiter } from 'node:path'
@@ -375,6 +377,29 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     fake('qemu-img', `"$real" "$@"; status=$?; case $1 in convert) touch ${base} ;; esac; exit $status`)
     const said = `the disk ${path('disk.qcow2')}, or a backing file of it, was written to`
     await expectRefusal(exportFrom(path('disk.qcow2'), chained), 2, said, 'export a copy')
+    expect(left()).toEqual([])
+  })
+
+  it.each([
+    ['after it was inspected', false],
+    ['while it is read, and no longer afterwards', true],
+  ])('reads no file that a disk refers to only %s', async (_when, isConvert) => {
+    const disk = makeDisk()
+    cpSync(disk, path('good'))
+    writeFileSync(path('secret'), 'a secret')
+    truncateSync(path('secret'), 252 * 2 ** 20)
+    qemu('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', path('secret'), '-F', 'raw', path('evil'))
+    const put = (file: string) => `cat ${path(file)} >${disk}; touch -r ${path('good')} ${disk}`
+    utimesSync(path('good'), 1, 1)
+    utimesSync(disk, 1, 1)
+    fake(
+      'qemu-img',
+      isConvert
+        ? `case $1 in convert) ${put('evil')} ;; esac; "$real" "$@"; status=$?; case $1 in convert) ${put('good')} ;; esac; exit $status`
+        : `"$real" "$@"; status=$?; case $1 in check) ${put('evil')} ;; esac; exit $status`,
+    )
+    const said = `the disk ${disk}, or a backing file of it, was written to`
+    await expectRefusal(exportFrom(disk, '--targets', 'raw'), 2, said)
     expect(left()).toEqual([])
   })
 
