@@ -8,7 +8,7 @@ export interface BlockNode {
   readonly [option: string]: BlockValue
 }
 
-type BlockValue = string | number | boolean | { readonly [option: string]: BlockValue }
+type BlockValue = string | number | boolean | null | { readonly [option: string]: BlockValue }
 
 /** A range of a file, in bytes. */
 export interface Stretch {

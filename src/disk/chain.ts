@@ -59,7 +59,9 @@ interface ChainFile {
 }
 
 function nodeOf({ path, format }: ChainFile): BlockNode {
-  return { driver: driverOf(format), file: fileNode(path) }
+  const node = { driver: driverOf(format), file: fileNode(path) }
+  // QEMU would open one that was written into the header since it was read here.
+  return format === 'qcow2' ? { ...node, backing: null } : node
 }
 
 async function followBacking(

@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { type DiskFormat, formatByEnding } from '../../../src/disk/disk-format.ts'
 import { locateDisk } from '../../../src/disk/disk-source.ts'
 import { inspectImageFile } from '../../../src/disk/image-file.ts'
+import { convertImage } from '../../../src/disk/qemu-img.ts'
 import { quote } from '../../../src/host/shell-words.ts'
 import { useFolder } from '../../support/folder.ts'
 import { foreignFormats } from '../../support/hostile-files.ts'
@@ -122,6 +123,17 @@ describeWith(['qemu-img', 'tar'], 'the disk in a file', () => {
   ])('is not looked for in %s', async (name, said) => {
     mkdirSync(path('a folder'))
     await expect(locateDisk(path(name))).rejects.toThrow(said)
+  })
+
+  it('is read without a backing file that is written into it after it was located', async () => {
+    writeFileSync(path('secret'), Buffer.alloc(sizeBytes, 'a secret'))
+    execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', path('disk'), `${sizeBytes}`])
+    const { node } = await locateDisk(path('disk'))
+    const words = ['-f', 'qcow2', '-b', path('secret'), '-F', 'raw', path('evil')]
+    execFileSync('qemu-img', ['create', '-q', ...words])
+    cpSync(path('evil'), path('disk'))
+    await convertImage({ from: node, to: path('copy'), format: 'raw' })
+    expect(readFileSync(path('copy')).equals(Buffer.alloc(sizeBytes))).toBe(true)
   })
 
   it('has a name whose ending says its format', () => {
