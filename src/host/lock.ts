@@ -4,7 +4,7 @@ import { type FileHandle, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { reasonOf } from './failures.ts'
+import { isNoSpace, reasonOf } from './failures.ts'
 import { makeFolder } from './files.ts'
 import { isAt, isLocal, type KernelLock, tryKernelLock } from './kernel-lock.ts'
 import { type Lease, type LeaseTiming, leaseTiming, takeLease } from './lease.ts'
@@ -103,9 +103,12 @@ async function tryTake(
   }
 }
 
+/** On a full disk, the lock has no name: it only serves messages, and `clean` has to free space there. */
 async function writeHolder(file: FileHandle, holder: Holder): Promise<void> {
   await file.truncate()
-  await file.write(JSON.stringify(holder), 0)
+  await file.write(JSON.stringify(holder), 0).catch((error: unknown) => {
+    if (!isNoSpace(error)) throw error
+  })
 }
 
 /** A holder writes its name a moment after it gets the lock; until then, the name is missing or that of a killed holder. */

@@ -5,6 +5,7 @@
 
 import { basename } from 'node:path'
 import { z } from 'zod'
+import { isNoSpace } from '../host/failures.ts'
 import { writeDurably } from '../host/files.ts'
 import { sha256File } from '../host/hash-file.ts'
 import { readRecord } from '../host/json-file.ts'
@@ -25,16 +26,21 @@ export interface KnownDigests {
 /** Stores digests in `file`, keyed by file names alone: after a store is moved, its files are read again. */
 export function openKnownDigests(file: string, signal?: AbortSignal): KnownDigests {
   const read = async () => (await readRecord(file, schema)) ?? {}
+  // On a full disk, files are read again: `clean` and `store prune` have to free space there.
+  const write = (known: z.output<typeof schema>) =>
+    writeDurably(file, JSON.stringify(known)).catch((error: unknown) => {
+      if (!isNoSpace(error)) throw error
+    })
   const learn = async (path: string, sha256: string): Promise<void> => {
     const { mark: touched } = await touchOf(path)
-    await writeDurably(file, JSON.stringify({ ...(await read()), [basename(path)]: { touched, sha256 } }))
+    await write({ ...(await read()), [basename(path)]: { touched, sha256 } })
   }
   return {
     learn,
     keepOnly: async (names) => {
       const known = Object.entries(await read())
       const kept = known.filter(([name]) => names.has(name))
-      if (kept.length < known.length) await writeDurably(file, JSON.stringify(Object.fromEntries(kept)))
+      if (kept.length < known.length) await write(Object.fromEntries(kept))
     },
     of: async (path) => {
       const known = (await read())[basename(path)]

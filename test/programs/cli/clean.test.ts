@@ -1,0 +1,33 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { useFolder } from '../../support/folder.ts'
+import { runHere } from '../../support/output.ts'
+
+const path = useFolder()
+const canMount = process.getuid?.() === 0
+
+// Skipped unless run by root: nobody else may mount a disk.
+describe.skipIf(!canMount)('on a full disk (only root may mount a small one), clean', () => {
+  it('frees the space, although there is none for the name in its lock', async () => {
+    mkdirSync(path('small'))
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m,mode=755', 'none', path('small')])
+    try {
+      writeFileSync(path('small', '.systemvm-image'), '')
+      mkdirSync(path('small', 'store'))
+      // Of a layer that is gone, so that the list has to be written again.
+      const known = { [`${'0'.repeat(64)}.qcow2`]: { touched: '', sha256: '0'.repeat(64) } }
+      writeFileSync(path('small', 'store', 'digests.json'), JSON.stringify({ ...known }))
+      const rest = Buffer.alloc(2 ** 20 - 4096)
+      expect(() => writeFileSync(path('small', 'store', 'full'), rest)).not.toThrow()
+      expect(() => writeFileSync(path('small', 'more'), 'x')).toThrow('ENOSPC')
+      const { exitCode, stderr } = await runHere('clean', '--out', path('small'))
+      expect(stderr).toBe('')
+      expect(exitCode).toBe(0)
+      expect(existsSync(path('small', 'store'))).toBe(false)
+      expect(existsSync(path('small', 'lock'))).toBe(false)
+    } finally {
+      execFileSync('umount', [path('small')])
+    }
+  })
+})
