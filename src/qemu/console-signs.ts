@@ -17,7 +17,7 @@ interface ConsoleSign {
   readonly code?: ErrorCode
 }
 
-/** Most specific first. */
+/** Most specific first. Nothing in them is of any length: a guest can print a beginning millions of times, in one line. */
 const signs = {
   kernelPanic: {
     pattern: /Kernel panic - not syncing/,
@@ -26,7 +26,7 @@ const signs = {
     what: 'the kernel of the guest panicked',
   },
   rootMissing: {
-    pattern: /ALERT!.*does not exist|Gave up waiting for root/,
+    pattern: /ALERT!.{0,200}does not exist|Gave up waiting for root/,
     meaning: 'end',
     code: 'guest-root-missing',
     what: 'the guest found no root filesystem',
@@ -40,7 +40,7 @@ const signs = {
   },
   // After the two signs that explain it.
   initramfsShell: {
-    pattern: /^\(initramfs\)|BusyBox v\S+ .*built-in shell/m,
+    pattern: /^\(initramfs\)|BusyBox v\S{1,50} .{0,200}built-in shell/m,
     meaning: 'end',
     code: 'guest-initramfs-shell',
     what: 'the guest waits in the shell of its initramfs',

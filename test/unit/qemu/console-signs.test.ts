@@ -11,6 +11,14 @@ const healthy = [
   'Debian GNU/Linux 13 systemvm ttyS0',
 ].join('\n')
 
+it.each(['ALERT!', 'BusyBox v', 'BusyBox vx ', 'Kernel panic', 'Gave up waiting', '(initramfs'])(
+  'a guest that prints nothing but %s keeps nobody busy',
+  (text) => {
+    // As much as is looked at, in one line. With patterns of any length, that took most of an hour.
+    expect(findSign(text.repeat((4 * 2 ** 20) / text.length), 'end')).toBeUndefined()
+  },
+)
+
 describe('a console that has come to its end', () => {
   it.each([
     ['Entering rescue mode...\ngrub rescue> ', 'guest-not-booted', 'Entering rescue mode...'],
