@@ -21,7 +21,8 @@ const types = { cpus: 3, memory: 4, controllers: [5, 6, 20], cards: 10 } as cons
 
 export function readOvf(xml: string): OvfFacts {
   const value = (pattern: RegExp) => pattern.exec(xml)?.[1]
-  const items = [...xml.matchAll(/<Item\b[^>]*>([\s\S]*?)<\/Item>/g)].map(([, item = '']) => item)
+  const ended = xml.split('</Item>').slice(0, -1)
+  const items = ended.map((text) => text.slice(text.lastIndexOf('<Item')))
   const ofType = (...wanted: readonly number[]) =>
     items.filter((item) => wanted.includes(Number(/<rasd:ResourceType>(\d+)</.exec(item)?.[1])))
   const quantity = (type: number) => Number(/<rasd:VirtualQuantity>(\d+)</.exec(ofType(type)[0] ?? '')?.[1])
@@ -29,8 +30,8 @@ export function readOvf(xml: string): OvfFacts {
   return {
     hardware: value(/VirtualSystemType>([^<]+)</),
     // VMware uses an attribute, and VirtualBox an element.
-    guest: value(/\b\w+:osType(?:="|\b[^>]*>)([^"<]+)/i),
-    cimType: Number(value(/<OperatingSystemSection\b[^>]*\bovf:id="(\d+)"/)),
+    guest: value(/\b\w+:osType(?:="|\b[^>]{0,200}>)([^"<]+)/i),
+    cimType: Number(value(/<OperatingSystemSection\b[^>]{0,200}\bovf:id="(\d+)"/)),
     firmware: value(/\bvmw:key="firmware"\s+vmw:value="([^"]+)"/) ?? 'bios',
     controller: subType?.toLowerCase(),
     memoryMiB: quantity(types.memory),

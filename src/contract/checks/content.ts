@@ -68,7 +68,7 @@ const kernelArguments = ['net.ifnames=0', 'biosdevname=0', 'console=tty0', 'cons
 
 /** Arguments of the default kernel in a GRUB configuration. */
 export function defaultKernelWords(config: string): readonly string[] {
-  return /^\s*linux\s+\S+\s+(.*)$/m.exec(config)?.[1]?.split(/\s+/) ?? []
+  return /^[ \t]*linux[ \t]+\S+[ \t]+(.*)$/m.exec(config)?.[1]?.split(/\s+/) ?? []
 }
 
 const grub: ContentCheck = {
@@ -80,7 +80,7 @@ const grub: ContentCheck = {
     const config = await readText(files, '/boot/grub/grub.cfg')
     if (config === undefined) return failed('there is no /boot/grub/grub.cfg')
     const menu = config.slice(0, Math.max(0, config.indexOf('### END /etc/grub.d/00_header')) || undefined)
-    const timeouts = [...menu.matchAll(/^\s*set timeout=(-?\d+)/gm)].map(([, seconds]) => seconds)
+    const timeouts = [...menu.matchAll(/^[ \t]*set timeout=(-?\d+)/gm)].map(([, seconds]) => seconds)
     const words = defaultKernelWords(config)
     const wanted = [...kernelArguments, `console=${archs[expected.arch].serialConsole}`]
     const faults = wanted.filter((word) => !words.includes(word)).map((word) => `no ${word}`)
@@ -198,17 +198,17 @@ const modules: ContentCheck = {
         ),
       )
       const have = new Set(
-        lists.flatMap((text) =>
-          [...(text ?? '').matchAll(/([^/\s]+)\.ko(?:\.\w+)?(?=:|$)/gm)].map(([, name]) =>
-            plainName(name ?? ''),
-          ),
-        ),
+        lists.flatMap((text) => (text ?? '').split('\n').map((line) => plainName(moduleOf(line)))),
       )
       for (const name of named) if (!have.has(plainName(name))) faults.push(`${kernel} has no ${name}`)
     }
     return judge(faults, `${named.join(' ')} in ${kernels.join(', ')}`)
   },
 }
+
+/** The module that a line of modules.dep or modules.builtin is about; in the former, what it needs comes after a colon. */
+const moduleOf = (line: string): string =>
+  /^(.*)\.ko(?:\.\w+)?$/.exec(line.split(':', 1)[0]?.split('/').at(-1) ?? '')?.[1] ?? ''
 
 async function modulesForBoot(files: ImageFiles): Promise<readonly string[]> {
   const inFolder = await namesIn(files, '/etc/modules-load.d')

@@ -65,7 +65,8 @@ async function openingsOf(guest: Scene['guest']): Promise<readonly string[]> {
 const shortOf = (rule: string): string => {
   const [, on = 'any'] = / -i (\S+)/.exec(rule) ?? []
   const [, group] = / -d (22[45]\S+?)\/32 /.exec(rule) ?? []
-  const [, protocol = '', port = ''] = / -p (\w+) .*--dport (\d+)/.exec(rule) ?? []
+  const [, protocol = ''] = / -p (\w+) /.exec(rule) ?? []
+  const [, port = ''] = / --dport (\d+)/.exec(rule) ?? []
   return group ?? `${on} ${protocol} ${port}`
 }
 

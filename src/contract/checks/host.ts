@@ -75,7 +75,7 @@ const checkedRoot: SceneCheck = {
   does: "looks for the log of the initramfs's check of the root file system",
   run: async ({ guest }) => {
     const { stdout } = await guest.run('cat /run/initramfs/fsck.log')
-    const said = stdout.split('\n').find((line) => /: .*\d+\/\d+ blocks/.test(line))
+    const said = stdout.split('\n').find((line) => /\d\/\d+ blocks/.test(line) && line.includes(': '))
     if (said === undefined)
       return failed(`the initramfs has not checked the root: ${stdout.trim() || 'no log'}`)
     return passed(said.trim())

@@ -106,7 +106,7 @@ const resolver: ContentCheck = {
   does: 'reads /etc/resolv.conf',
   run: async ({ files }) => {
     const text = (await readText(files, '/etc/resolv.conf')) ?? ''
-    return judge(text.match(/^\s*nameserver\s+\S+/gm) ?? [], 'none')
+    return judge(text.match(/^[ \t]*nameserver[ \t]+\S+/gm) ?? [], 'none')
   },
 }
 

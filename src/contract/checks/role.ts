@@ -14,7 +14,8 @@ const logs: SceneCheck = {
   run: async ({ guest }) => {
     const { stderr, exitCode } = await guest.run('logrotate --debug /etc/logrotate.conf', 120)
     const faults = exitCode === 0 ? [] : [`logrotate: ${stderr.match(/^error:.*$/m)?.[0] ?? exitCode}`]
-    const section = /rotating pattern: [^\n]*haproxy[^\n]*/.exec(stderr)?.[0]
+    const patterns = stderr.split('\n').filter((line) => line.includes('rotating pattern: '))
+    const section = patterns.find((line) => line.includes('haproxy'))
     if (section === undefined) faults.push("haproxy's log is not rotated")
     const timers = await linesOf(guest, 'systemctl is-enabled logrotate.timer')
     if (timers[0] !== 'enabled') faults.push(`logrotate.timer is ${timers[0] ?? 'missing'}`)

@@ -5,7 +5,7 @@ import { type ContentCheck, failed, judge, passed, skipped } from '../check.ts'
 
 /** The line that an edit must find in a file: without it, the edit changes nothing, and no script notices. */
 const edited: Readonly<Record<string, RegExp>> = {
-  '/etc/iproute2/rt_tables': /^\s*254\s+main$/m,
+  '/etc/iproute2/rt_tables': /^[ \t]*254[ \t]+main$/m,
   '/etc/sysctl.conf': /^net\.ipv4\.conf\.all\.arp_ignore = /m,
   '/etc/ntpsec/ntp.conf': /^# server/m,
   '/etc/cloud/cloud.cfg.d/cloudstack.cfg': /^datasource_list: /m,
@@ -57,6 +57,9 @@ const hyperV: ContentCheck = {
   },
 }
 
+/** Searched as text: a pattern across lines takes time by the square of a file that opens many sections. */
+const end = '</Directory>'
+
 const webServer: ContentCheck = {
   id: 'A18',
   group: 'file',
@@ -68,10 +71,13 @@ const webServer: ContentCheck = {
     const names = [...(await namesIn(files, '/etc/apache2/conf-enabled'))].sort()
     const paths = ['/etc/apache2/apache2.conf', ...names.map((name) => `/etc/apache2/conf-enabled/${name}`)]
     const texts = await Promise.all(paths.map((path) => readText(files, path)))
-    const rules = /<Directory \/var\/www\/?>(.*?)<\/Directory>/gs
-    const last = [...texts.join('\n').matchAll(rules)].at(-1)?.[1] ?? ''
-    if (!/^\s*AllowOverride All$/m.test(last)) faults.push('.htaccess is not honored in /var/www')
-    if (!/^\s*Options (?!.*(?<!-)\b(Indexes|All)\b)/m.test(last))
+    const sections = texts
+      .join('\n')
+      .split(/<Directory \/var\/www\/?>/)
+      .slice(1)
+    const last = sections.findLast((text) => text.includes(end))?.split(end, 1)[0] ?? ''
+    if (!/^[ \t]*AllowOverride All$/m.test(last)) faults.push('.htaccess is not honored in /var/www')
+    if (!/^[ \t]*Options (?!.*(?<!-)\b(Indexes|All)\b)/m.test(last))
       faults.push('folders of /var/www are listed')
     return judge(faults, sites.join(' ') || 'no site')
   },

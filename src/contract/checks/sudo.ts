@@ -24,10 +24,10 @@ export const sudo: ContentCheck = {
       }),
     )
     const free = lines.flatMap((line) => {
-      const match = /^\s*([^#\s]\S*)\s+.*\bNOPASSWD:\s*(.*)$/.exec(line)
-      if (match === null) return []
-      const commands = splitList(match[2] ?? '').flatMap((word) => aliases.get(word) ?? [word])
-      return [{ who: match[1] ?? '', commands }]
+      const [, who = '', rule = ''] = /^\s*([^#\s]\S*)\s(.*)$/s.exec(line) ?? []
+      const list = /^.*\bNOPASSWD\s{0,99}:(.*)$/s.exec(rule)?.[1]
+      if (list === undefined) return []
+      return [{ who, commands: splitList(list).flatMap((word) => aliases.get(word) ?? [word]) }]
     })
     const faults = free.flatMap(({ who, commands }) =>
       commands
