@@ -72,15 +72,11 @@ async function keysOf(files: ImageFiles, home: string): Promise<string[]> {
 
 // --- internal ---
 
-/** Lines of colon-separated fields, keyed by the first. */
+/** Lines of colon-separated fields, keyed by the first. Of lines with the same key, the C library takes the first. */
 async function readFields(files: ImageFiles, path: string): Promise<ReadonlyMap<string, readonly string[]>> {
   const text = (await readText(files, path)) ?? ''
-  return new Map(
-    text
-      .split('\n')
-      .map((line) => line.split(':'))
-      .map((fields) => [fields[0] ?? '', fields]),
-  )
+  const lines = text.split('\n').map((line) => line.split(':'))
+  return new Map(lines.reverse().map((fields) => [fields[0] ?? '', fields]))
 }
 
 const isLocked = (hash: string) => /^[!*]/.test(hash)

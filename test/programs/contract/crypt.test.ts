@@ -25,6 +25,15 @@ it('a hash of something else, and one that no password opens, match nothing', as
   expect(await matchesPassword('*', ['*', ''])).toBeUndefined()
 })
 
+it('a hash that asks for hours of work is given up', { timeout: 60_000 }, async () => {
+  const hours = `$6$rounds=999999999$salt$${'A'.repeat(86)}`
+  await expect(matchesPassword(hours, ['password'])).rejects.toThrow('asks for too much')
+})
+
+it('a hash that asks for gigabytes of memory is opened by nothing', async () => {
+  expect(await matchesPassword('$y$jGT$F5Jx5fExrKuPp53xLKQ..1$AAAA', ['password'])).toBeUndefined()
+})
+
 it('no password at all is one', async () => {
   expect(await matchesPassword('', ['password', ''])).toBe('')
   expect(await matchesPassword('', ['password'])).toBeUndefined()

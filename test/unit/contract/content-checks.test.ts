@@ -268,6 +268,22 @@ describe('what is on a disk', () => {
     ['the traditional password', file('/etc/shadow', `root:${ofPassword}:1::\ncloud:*:1::\n`), ['F3']],
     ['an empty password', file('/etc/shadow', 'root::1::\ncloud:*:1::\n'), ['F3']],
     ['a password of the account', file('/etc/shadow', `root:*:1::\ncloud:${ofNobodyKnows}:1::\n`), ['F4']],
+    ['two entries for root', file('/etc/shadow', 'root::1::\nroot:*:1::\ncloud:*:1::\n'), ['F3']],
+    [
+      'two of the account',
+      file('/etc/shadow', `root:*:1::\ncloud:${ofNobodyKnows}:1::\ncloud:*:1::\n`),
+      ['F4'],
+    ],
+    [
+      "root for everybody, in a line that is not one of JavaScript's",
+      file('/etc/sudoers.d/more', 'cloud ALL=(ALL) NOPASSWD: ALL # \u2028\n'),
+      ['A14'],
+    ],
+    [
+      'root for everybody, with a blank',
+      file('/etc/sudoers.d/more', 'cloud ALL=(ALL) NOPASSWD : ALL\n'),
+      ['A14'],
+    ],
     ['a key of the account', file('/home/cloud/.ssh/authorized_keys', 'ssh-rsa AAAA me'), ['F4']],
     ['a program that no package has brought', file('/usr/bin/vhd-util', 'elf'), ['F5']],
     [
