@@ -1,6 +1,5 @@
 /** Tests whether a password matches an entry of /etc/shadow. */
 
-import { ExecaError } from 'execa'
 import { bareEnvironment } from '../host/bare-environment.ts'
 import { execa } from '../host/execa.ts'
 
@@ -27,7 +26,7 @@ export async function matchesPassword(
     timeout: limitMs,
     ...bareEnvironment(),
   }).catch((error: unknown) => {
-    if (!(error instanceof ExecaError && error.timedOut)) throw error
+    if (!(error instanceof Error && 'timedOut' in error && error.timedOut)) throw error
     throw new Error(
       `the known passwords are not tried within ${limitMs / 1000} s: its hash asks for too much`,
     )
