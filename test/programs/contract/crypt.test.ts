@@ -25,7 +25,7 @@ it('a hash of something else, and one that no password opens, match nothing', as
   expect(await matchesPassword('*', ['*', ''])).toBeUndefined()
 })
 
-it('a hash that asks for hours of work is given up', { timeout: 60_000 }, async () => {
+it('a hash that asks for hours of work is given up', async () => {
   const hours = `$6$rounds=999999999$salt$${'A'.repeat(86)}`
   await expect(matchesPassword(hours, ['password'])).rejects.toThrow('asks for too much')
 })
