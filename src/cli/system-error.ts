@@ -20,15 +20,22 @@ const advice: Readonly<Record<string, { readonly code: ErrorCode; readonly hint:
   ENOTDIR: { code: 'unreadable', hint: 'name another one.' },
 }
 
+/** What a code means when no folder could be made, as another code. */
+const meaningForFolders: Readonly<Record<string, string>> = {
+  // Some filesystems answer that, such as /proc.
+  ENOENT: 'EROFS',
+  // A file has the name, or a link to nothing.
+  EEXIST: 'ENOTDIR',
+}
+
 /** An error with a hint for the user; undefined if the error is not one of these. */
 export function explainSystemError(error: unknown): PipelineError | undefined {
   if (!(error instanceof Error)) return undefined
   const program = missingProgram(error) ?? missingProgram(error.cause)
   if (program !== undefined) return toolsMissing([program])
   const { code = '', path, syscall } = error as NodeJS.ErrnoException
-  // Some filesystems, such as /proc, answer that to whoever makes a folder.
-  const isRefusal = code === 'ENOENT' && syscall === 'mkdir'
-  const found = code in constants.errno ? advice[isRefusal ? 'EROFS' : code] : undefined
+  const meaning = (syscall === 'mkdir' ? meaningForFolders[code] : undefined) ?? code
+  const found = code in constants.errno ? advice[meaning] : undefined
   if (found === undefined) return undefined
   return new PipelineError({
     code: found.code,

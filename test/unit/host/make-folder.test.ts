@@ -1,6 +1,6 @@
 /** Folders that a person names may be anywhere, also where no folder can be made. */
 
-import { mkdtempSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -19,6 +19,14 @@ describe('a folder', () => {
     expect(statSync(join(folder, 'a', 'b')).mode & 0o777).toBe(0o700)
     writeFileSync(join(folder, 'file'), '')
     await expect(makeFolder(join(folder, 'file'))).rejects.toMatchObject({ code: 'EEXIST' })
+  })
+
+  it('is refused in words where a link to nothing has its name', async () => {
+    const link = join(mkdtempSync(join(tmpdir(), 'test-')), 'link')
+    symlinkSync('nothing', link)
+    expect(await main(['init', link])).toBe(3)
+    expect(text.stderr).toMatch(/^✖ cannot mkdir .*link: .*EEXIST/)
+    expect(text.stderr).toContain('name another one')
   })
 
   it('is not asked for without end where none can be made', async () => {
