@@ -8,6 +8,7 @@ import { findNewestSnapshot } from '../debian/snapshots.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { writeDurably } from '../host/files.ts'
 import { outFolderAt } from '../host/out-folder.ts'
+import { unlessMissing } from '../host/unless-missing.ts'
 import { readTools } from '../make/preflight.ts'
 import { planImage } from '../plan/plan.ts'
 import { bumpLock } from '../provenance/bump.ts'
@@ -43,7 +44,7 @@ export function lockCommand(command: Command, terminal: Terminal, choose: Choose
 
 async function update(options: UpdateOptions, terminal: Terminal): Promise<number> {
   const path = lockPath(options)
-  const isThere = (await stat(path).catch(() => undefined)) !== undefined
+  const isThere = (await unlessMissing(path, () => stat(path))) !== undefined
   const before: Lock = isThere ? (await readLock(path)).lock : { version: 1, variants: {} }
   const { pipeline, found } = await untilInterrupted((signal) =>
     options.bump ? bump(options, before, terminal, signal) : readBuilt(options, terminal, signal),

@@ -262,7 +262,7 @@ const customs = {
     why: 'all machines would share it',
   },
   F3: {
-    title: 'root has no well-known password',
+    title: 'no account has a well-known password, and only root is root',
     why: 'the traditional one is printed in the documentation',
   },
   F4: { title: 'the account has no usable password and no key', why: 'it may run commands as root' },
@@ -270,7 +270,10 @@ const customs = {
     title: 'every program is from a signed package, or was given with its checksum',
     why: 'unsigned downloads let in foreign code',
   },
-  F6: { title: 'no SSH key in the image can log in as root', why: "a developer's key once shipped" },
+  F6: {
+    title: 'no SSH key in the image can log in as root or anyone else',
+    why: "a developer's key once shipped",
+  },
   F7: {
     title: 'certificates are installed, and apache speaks only TLS 1.2 and newer',
     why: 'downloads fail without certificates, and security scanners reject older versions',

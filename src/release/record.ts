@@ -157,7 +157,10 @@ const recordSchema = z.strictObject({
     .strictObject({
       commit: z.string(),
       changed: z.array(z.string().max(10_000)),
-      repository: z.string().optional(),
+      repository: z
+        .string()
+        .regex(/^\P{Cc}*$/u)
+        .optional(),
     })
     .nullable(),
   packageSet: z

@@ -284,6 +284,39 @@ describe('what is on a disk', () => {
       file('/etc/sudoers.d/more', 'cloud ALL=(ALL) NOPASSWD : ALL\n'),
       ['A14'],
     ],
+    [
+      'another root',
+      file('/etc/passwd', `${sound['/etc/passwd'] as string}toor:*:0:0::/root:/bin/bash\n`),
+      ['F3'],
+    ],
+    [
+      'another account without a password',
+      file('/etc/passwd', `${sound['/etc/passwd'] as string}guest::1001:1001::/home/guest:/bin/bash\n`),
+      ['F3'],
+    ],
+    [
+      'another account with the traditional password',
+      {
+        files: {
+          '/etc/passwd': `${sound['/etc/passwd'] as string}guest:x:1001:1001::/home/guest:/bin/bash\n`,
+          '/etc/shadow': `root:*:1::\ncloud:*:1::\nguest:${ofPassword}:1::\n`,
+        },
+      },
+      ['F3'],
+    ],
+    [
+      'a key of another account',
+      {
+        files: {
+          '/etc/passwd': `${sound['/etc/passwd'] as string}guest:*:1001:1001::/home/guest:/bin/bash\n`,
+          '/home/guest/.ssh/authorized_keys': 'ssh-rsa AAAA guest',
+        },
+      },
+      ['F6'],
+    ],
+    ['sudo that asks nobody', file('/etc/sudoers.d/more', 'Defaults:cloud ! authenticate\n'), ['A14']],
+    ['sudo that asks not all', file('/etc/sudoers.d/more', 'Defaults exempt_group=admin\n'), ['A14']],
+    ['rules of sudo elsewhere', file('/etc/sudoers.d/more', '@include /opt/rules\n'), ['A14']],
     ['a key of the account', file('/home/cloud/.ssh/authorized_keys', 'ssh-rsa AAAA me'), ['F4']],
     ['a program that no package has brought', file('/usr/bin/vhd-util', 'elf'), ['F5']],
     [
