@@ -214,6 +214,21 @@ describe('without booting', () => {
     ],
     ['baked-in host keys', [{ write: '/etc/ssh/ssh_host_ed25519_key', text: line('key') }], ['F1']],
     ['a kept machine id', [{ write: '/etc/machine-id', text: line('0123456789abcdef'.repeat(2)) }], ['F2']],
+    [
+      'another root, without a password',
+      [{ edit: '/etc/passwd', from: /$/, to: line('toor::0:0::/root:/bin/bash') }],
+      ['F3'],
+    ],
+    [
+      'sudo that asks for no password',
+      [{ write: '/etc/sudoers.d/more', text: line('Defaults !authenticate') }],
+      ['A14'],
+    ],
+    [
+      "a service's key",
+      [{ makeFolder: '/var/www/.ssh' }, { write: '/var/www/.ssh/authorized_keys', text: line(key) }],
+      ['F6'],
+    ],
     ["a developer's key", [{ write: '/root/.ssh/authorized_keys', text: line(key) }], ['F6']],
     [
       'a private key',
