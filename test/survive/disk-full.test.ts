@@ -9,10 +9,10 @@ import { freeBytes } from '../../src/host/files.ts'
 import type { BuildEvent } from '../../src/report/events.ts'
 import type { Report } from '../../src/report/report.ts'
 import { readReport, systemvmImage, tinyPipeline } from '../e2e/program.ts'
+import { canMount } from '../support/small-disk.ts'
 import { seedPackages } from './seed-packages.ts'
 import { processesOfRun, watchBuild } from './watched-build.ts'
 
-const canMount = process.getuid?.() === 0
 const reason = canMount ? '' : ' (only root may mount a disk)'
 const mib = 1024 ** 2
 

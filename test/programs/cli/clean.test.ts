@@ -1,17 +1,15 @@
-import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { useFolder } from '../../support/folder.ts'
 import { runHere } from '../../support/output.ts'
+import { canMount, mountSmallDisk } from '../../support/small-disk.ts'
 
 const path = useFolder()
-const canMount = process.getuid?.() === 0
 
 // Skipped unless run by root: nobody else may mount a disk.
 describe.skipIf(!canMount)('on a full disk (only root may mount a small one), clean', () => {
   it('frees the space, although there is none for the name in its lock', async () => {
-    mkdirSync(path('small'))
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m,mode=755', 'none', path('small')])
+    const unmount = mountSmallDisk(path('small'), 'size=1m')
     try {
       writeFileSync(path('small', '.systemvm-image'), '')
       mkdirSync(path('small', 'store'))
@@ -27,7 +25,7 @@ describe.skipIf(!canMount)('on a full disk (only root may mount a small one), cl
       expect(existsSync(path('small', 'store'))).toBe(false)
       expect(existsSync(path('small', 'lock'))).toBe(false)
     } finally {
-      execFileSync('umount', [path('small')])
+      unmount()
     }
   })
 })

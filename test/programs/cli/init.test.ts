@@ -1,17 +1,16 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { useFolder } from '../../support/folder.ts'
 import { runHere } from '../../support/output.ts'
+import { canMount, mountSmallDisk } from '../../support/small-disk.ts'
 
 const path = useFolder()
-const canMount = process.getuid?.() === 0
 
 // Skipped unless run by root: nobody else may mount a disk.
 describe.skipIf(!canMount)('on a full disk (only root may mount a small one), init', () => {
   it('names the file, keeps what was there, and leaves nothing that another try would refuse', async () => {
-    mkdirSync(path('small'))
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'none', path('small')])
+    const unmount = mountSmallDisk(path('small'), 'size=16k')
     try {
       const own = `{"name": "mine", "description": "${'m'.repeat(3000)}"}`
       writeFileSync(path('small', 'package.json'), own)
@@ -24,7 +23,7 @@ describe.skipIf(!canMount)('on a full disk (only root may mount a small one), in
       execFileSync('mount', ['-o', 'remount,size=10m', path('small')])
       expect((await runHere('init', path('small'))).exitCode).toBe(0)
     } finally {
-      execFileSync('umount', [path('small')])
+      unmount()
     }
   })
 })

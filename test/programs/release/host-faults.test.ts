@@ -9,20 +9,21 @@ import type { ReleaseImage, ReleaseVariant } from '../../../src/release/record.t
 import { renderSbom } from '../../../src/release/sbom.ts'
 import { useFolder } from '../../support/folder.ts'
 import { makeSampleRelease } from '../../support/sample-release.ts'
+import { canMount, mountSmallDisk } from '../../support/small-disk.ts'
 
 const path = useFolder()
 const { signal } = new AbortController()
-const canMount = process.getuid?.() === 0
 
 // Skipped unless run by root: nobody else may mount a disk.
 describe.skipIf(!canMount)('a full disk for temporary files (only root may mount a small one)', () => {
   const variant = makeSampleRelease().variants[0] as ReleaseVariant
   const image = variant.files[0] as ReleaseImage
 
+  let unmount: () => void
+
   beforeEach(() => {
-    mkdirSync(path('small'))
     // With room for the folder itself, and for one more.
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=2,mode=755', 'none', path('small')])
+    unmount = mountSmallDisk(path('small'), 'nr_inodes=2')
     vi.stubEnv('TMPDIR', path('small'))
     writeFileSync(path(image.file), 'a disk')
     const subject = { ...variant, fileName: 'image', release: '1', debianVersion: 13, sourceDateEpoch: 0 }
@@ -30,7 +31,7 @@ describe.skipIf(!canMount)('a full disk for temporary files (only root may mount
   })
   afterEach(() => {
     vi.unstubAllEnvs()
-    execFileSync('umount', [path('small')])
+    unmount()
   })
 
   const full = { code: 'ENOSPC' }

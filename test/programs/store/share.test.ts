@@ -29,6 +29,7 @@ import { record } from '../../support/layers.ts'
 import { useOutput } from '../../support/output.ts'
 import { sampleImage } from '../../support/pipelines.ts'
 import { findPort, startRegistry, type TestRegistry } from '../../support/registry.ts'
+import { canMount, mountSmallDisk } from '../../support/small-disk.ts'
 import { tinyPipeline } from '../../support/tiny-pipeline.ts'
 import { describeWith } from '../../support/tools.ts'
 
@@ -219,17 +220,17 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
   })
 
   // Skipped unless run by root: nobody else may mount a disk.
-  it.skipIf(process.getuid?.() !== 0)('is not blamed for a full disk of this host', async () => {
+  it.skipIf(!canMount)('is not blamed for a full disk of this host', async () => {
     await fill(here)
     await share(pushLayers, here, await planImage(image, here))
     // Less than one of its blobs.
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8k,mode=755', 'none', path('work')])
+    const unmount = mountSmallDisk(path('work'), 'size=8k')
     try {
       const failed = share(pullLayers, there, await planImage(image, there))
       await expect(failed).rejects.toMatchObject({ code: 'disk-full', exitCode: 3 })
       await expect(failed).rejects.toThrow(`the disk that holds ${path('work')}`)
     } finally {
-      execFileSync('umount', [path('work')])
+      unmount()
     }
   })
 
