@@ -176,7 +176,7 @@ const pipelineShape = {
         .min(256, 'must be at least 256 MiB')
         .max(1024 ** 2, 'must be at most 1048576 MiB, which is 1 TiB')
         .default(2048),
-      /** Processors. */
+      /** Processors. While stages run, an emulated guest always has one. */
       cpus: z.int().min(1).max(64).default(2),
       /** The build stops if the guest is not ready for its first stage by then. */
       bootTimeoutSeconds: z.int().min(10).default(600),

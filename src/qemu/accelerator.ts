@@ -15,8 +15,16 @@ import { bootKernel, createMachine } from './kvm-probe.ts'
 import type { Acceleration, Accelerator } from './machine.ts'
 
 /**
- * How often an emulated guest may boot before a panic counts. QEMU's emulated CPUs trip over a kernel that patches itself
- * while another CPU executes it (`Oops: int3`): about once in a hundred boots, on busy hosts twice in a row.
+ * How many processors a guest gets of those that were asked for. An emulated one gets one: scripts hardly use a second, which
+ * makes each process that they start take twice as long, since emulated processors stop each other to change page tables.
+ */
+export function guestCpus(accelerator: Accelerator, wanted: number): number {
+  return accelerator === 'kvm' ? wanted : 1
+}
+
+/**
+ * How often an emulated guest may boot before a panic counts. With several processors, QEMU's emulation trips over a kernel
+ * that patches itself while another executes it (`Oops: int3`): about once in a hundred boots, on busy hosts twice in a row.
  */
 export const bootsOfEmulatedGuest = 5
 

@@ -2,6 +2,7 @@
 
 import { type Arch, archs } from '../arch.ts'
 import { type PackerMachine, packerMachine, sshPortPlaceholder } from '../packer/machine.ts'
+import { guestCpus } from '../qemu/accelerator.ts'
 import type { Machine, PortForward } from '../qemu/machine.ts'
 
 export interface BuildMachine extends PackerMachine {
@@ -26,8 +27,9 @@ export function buildMachine({
   ...machine
 }: BuildMachine): Machine {
   const forward = { hostPort, guestPort: 22 }
+  const sized = { ...machine, cpus: guestCpus(machine.accelerator, machine.cpus) }
   return {
-    ...packerMachine(machine, isOpen ? { isOpen, forward } : { ...addresses, forward }),
+    ...packerMachine(sized, isOpen ? { isOpen, forward } : { ...addresses, forward }),
     hasBalloon: true,
     savesStates: true,
     ports: [{ id: 'channel0', name: channelPort, socket: channelSocket }],

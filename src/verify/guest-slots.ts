@@ -3,6 +3,7 @@
 import { availableParallelism, freemem } from 'node:os'
 import pLimit, { type LimitFunction } from 'p-limit'
 import type { MachineSize, MachineSizes } from '../contract/scenes.ts'
+import { guestCpus } from '../qemu/accelerator.ts'
 import type { Accelerator } from '../qemu/machine.ts'
 
 /** Runs a job that needs a guest as soon as there is room for one. Such a job must not wait for another. */
@@ -12,13 +13,13 @@ export function guestSlots(accelerator: Accelerator, sizes: MachineSizes): Guest
   return pLimit(guestsAtATime(accelerator, largest(sizes)))
 }
 
-/**
- * The sizes of guests on this host. An emulated guest gets one processor: its boot hardly uses a second one, which another
- * guest can use well. Also, only emulated guests with several processors trip over kernels that patch themselves.
- */
-export function sizesOn(accelerator: Accelerator, sizes: MachineSizes): MachineSizes {
-  if (accelerator === 'kvm') return sizes
-  return { ...sizes, cpus: 1, routers: { ...sizes.routers, cpus: 1 } }
+/** The sizes of guests on this host. */
+export function sizesOn(accelerator: Accelerator, { routers, ...others }: MachineSizes): MachineSizes {
+  const sizeOn = <Size extends MachineSize>(size: Size): Size => ({
+    ...size,
+    cpus: guestCpus(accelerator, size.cpus),
+  })
+  return { ...sizeOn(others), routers: sizeOn(routers) }
 }
 
 /** Memory of QEMU itself. When emulating, it keeps the code that it has translated. */
