@@ -6,6 +6,7 @@ import type { Command } from 'commander'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { isOutput, outFolderAt, requireWritable } from '../host/out-folder.ts'
 import { clearLeftovers } from '../make/leftovers.ts'
+import { formerReleases } from '../release/release-folder.ts'
 import { openStore } from '../store/store.ts'
 import type { Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
@@ -34,6 +35,7 @@ async function clean(options: CleanOptions, terminal: Terminal): Promise<number>
     out.inputs,
     out.verdicts,
     out.release,
+    ...(await formerReleases(out.release)),
     out.render,
     out.cache.path,
   ]

@@ -98,7 +98,11 @@ function whyNoFile(folder: string): Promise<string | undefined> {
 
 /** Whether the process that uses this temporary name is still running. */
 export function isBeingWritten(name: string): boolean {
-  const pid = temporaryPattern.exec(name)?.[1]
+  return isRunning(temporaryPattern.exec(name)?.[1])
+}
+
+/** Whether there is a process with the pid in a name; false without one. */
+export function isRunning(pid: string | undefined): boolean {
   if (pid === undefined) return false
   try {
     process.kill(Number(pid), 0)

@@ -2,12 +2,13 @@
 
 import { randomBytes } from 'node:crypto'
 import { lstat, mkdir, readdir, rename, rm, rmdir, unlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { parseChecksums } from '../host/checksum-list.ts'
-import { makeFolder, stampOf, temporaryName } from '../host/files.ts'
+import { canAccess, flush, isLeftover, isRunning, makeFolder, stampOf, temporaryName } from '../host/files.ts'
 import { sha256File } from '../host/hash-file.ts'
 import { readRegularText } from '../host/regular-file.ts'
+import { namesIn } from '../host/unless-missing.ts'
 import { findOddSizes } from './file-sizes.ts'
 import {
   fileNamesOf,
@@ -31,10 +32,12 @@ export async function makeReleaseFolder<Result>(
   sound?: SoundFiles,
 ): Promise<{ readonly result: Result; readonly kept: string | undefined }> {
   await makeFolder(dirname(folder))
+  await endKilledRuns(folder, signal)
   const staging = temporaryName(folder)
   await mkdir(staging)
   try {
     const result = await fill(staging)
+    await flushRelease(staging)
     // Checked again, since filling takes minutes.
     await requireReplaceable(folder, signal, sound)
     return { result, kept: await swap(folder, staging) }
@@ -92,10 +95,46 @@ export async function listReleaseFolder(
   return { files: files.sort(), others }
 }
 
+/** The folders that a release had when it was replaced, if their run was killed or left something of the user's in them. */
+export async function formerReleases(folder: string): Promise<readonly string[]> {
+  const above = dirname(folder)
+  const names = (await namesIn(above)).filter((name) => name.startsWith(`${basename(folder)}.before-`))
+  return names.filter((name) => formerPattern.test(name)).map((name) => join(above, name))
+}
+
 // --- internal ---
 
+const formerPattern = /\.before-(\d+)-[0-9a-f]{12}$/
+
+/** Removes what killed runs left beside a release. If one was killed between the two renames, the release gets its name back. */
+async function endKilledRuns(folder: string, signal: AbortSignal | undefined): Promise<void> {
+  const above = dirname(folder)
+  const left = (await namesIn(above)).filter((name) => name.startsWith(`${basename(folder)}.`))
+  for (const name of left.filter(isLeftover)) await rm(join(above, name), { recursive: true, force: true })
+  for (const former of await formerReleases(folder)) {
+    if (isRunning(formerPattern.exec(former)?.[1])) continue
+    const isWhole = await requireReplaceable(former, signal).then(
+      () => true,
+      (error) => {
+        if (error instanceof PipelineError && error.code === 'not-a-release') return false
+        throw error
+      },
+    )
+    if (!isWhole) continue
+    if (await canAccess(folder)) await removeRelease(former)
+    else await rename(former, folder)
+  }
+}
+
+/** After a power cut, a file that was only written may be empty, and the release that it replaced is gone. */
+async function flushRelease(folder: string): Promise<void> {
+  const { files } = await listReleaseFolder(folder)
+  for (const name of files) await flush(join(folder, name))
+  for (const above of new Set(files.map((name) => dirname(join(folder, name))))) await flush(above)
+}
+
 async function swap(folder: string, staging: string): Promise<string | undefined> {
-  const former = `${folder}.before-${randomBytes(6).toString('hex')}`
+  const former = `${folder}.before-${process.pid}-${randomBytes(6).toString('hex')}`
   const hadOne = await rename(folder, former).then(
     () => true,
     (error: NodeJS.ErrnoException) => {
@@ -109,6 +148,7 @@ async function swap(folder: string, staging: string): Promise<string | undefined
     if (hadOne) await rename(former, folder)
     throw error
   }
+  await flush(dirname(folder))
   return hadOne ? removeRelease(former) : undefined
 }
 
@@ -116,7 +156,13 @@ async function swap(folder: string, staging: string): Promise<string | undefined
 async function removeRelease(folder: string): Promise<string | undefined> {
   const own = (await namesOfRelease(folder)) ?? new Set<string>()
   const { files } = await listReleaseFolder(folder)
-  for (const name of files) if (isOwn(name, own)) await unlink(join(folder, name))
+  // Last what says which files are the release's: if this is killed, the next run goes on.
+  const last: readonly string[] = [releaseFiles.checksums.sha256, releaseFiles.record]
+  const ordered = [
+    ...files.filter((name) => !last.includes(name)),
+    ...last.filter((name) => files.includes(name)),
+  ]
+  for (const name of ordered) if (isOwn(name, own)) await unlink(join(folder, name))
   await rmdir(join(folder, packagesFolder)).catch(() => undefined)
   return rmdir(folder).then(
     () => undefined,

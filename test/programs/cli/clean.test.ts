@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { useFolder } from '../../support/folder.ts'
 import { runHere } from '../../support/output.ts'
@@ -27,5 +27,17 @@ describe.skipIf(!canMount)('on a full disk (only root may mount a small one), cl
     } finally {
       unmount()
     }
+  })
+})
+
+describe('clean --all', () => {
+  it('also removes releases that killed runs left under another name', async () => {
+    writeFileSync(path('.systemvm-image'), '')
+    const former = `release.before-${2 ** 22 + 1}-0badc0ffee00`
+    for (const name of ['release', former, 'release.before-mine']) mkdirSync(path(name))
+    const { exitCode, stdout, stderr } = await runHere('clean', '--all', '--out', path())
+    expect(exitCode, stderr).toBe(0)
+    expect(stdout).toContain(former)
+    expect(readdirSync(path())).toEqual(['.systemvm-image', 'release.before-mine'])
   })
 })

@@ -7,11 +7,14 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
+  rmSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { type FileHandle, open } from 'node:fs/promises'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { ReleaseRecord } from '../../../src/release/record.ts'
 import { makeReleaseFolder, requireReplaceable } from '../../../src/release/release-folder.ts'
 import { useFolder } from '../../support/folder.ts'
@@ -177,5 +180,80 @@ describe('a release', () => {
     await expect(makeReleaseFolder(path('release'), late)).rejects.toMatchObject(refused)
     expect(existsSync(path('release', 'late'))).toBe(true)
     expect(readFileSync(path('release', 'a.qcow2'), 'utf8')).toBe('old')
+  })
+
+  it('is on the disk with all its files before the one before goes', async () => {
+    writeRelease('release', 'old')
+    const file = await open(path('release', 'a.qcow2'))
+    const handles: FileHandle = Object.getPrototypeOf(file)
+    await file.close()
+    const flushed: string[] = []
+    const sync = vi.spyOn(handles, 'sync').mockImplementation(async function (this: FileHandle) {
+      const name = readlinkSync(`/proc/self/fd/${this.fd}`).replace(/release\.[^/]*\.tmp/, 'staging')
+      flushed.push(
+        `${name.slice(path().length + 1)} ${readdirSync(path()).some(isFormer) ? 'after' : 'before'}`,
+      )
+    })
+    try {
+      await makeReleaseFolder(path('release'), async (staging) => {
+        mkdirSync(`${staging}/packages`)
+        writeFileSync(`${staging}/packages/a.deb`, '')
+        return fill('new')(staging)
+      })
+    } finally {
+      sync.mockRestore()
+    }
+    const texts = ['staging/a.qcow2', 'staging/packages/a.deb', 'staging/release.json']
+    const folders = ['staging', 'staging/packages']
+    expect(flushed.sort()).toEqual(
+      [...[...texts, ...folders].map((name) => `${name} before`), ' after'].sort(),
+    )
+  })
+})
+
+const isFormer = (name: string) => name.startsWith('release.before-')
+
+// Larger than any pid on Linux.
+const dead = 2 ** 22 + 1
+const former = `release.before-${dead}-0badc0ffee00`
+
+describe('after a run that was killed, a release', () => {
+  it('is made as ever, and what was left unfinished is gone', async () => {
+    const kept = [`release.${process.pid}-0badcafe.tmp`, `thesis.${dead}-0badcafe.tmp`, 'release.tmp']
+    for (const name of [`release.${dead}-0badcafe.tmp`, ...kept]) {
+      mkdirSync(path(name))
+      writeFileSync(path(name, 'a.qcow2'), '')
+    }
+    await replace()
+    expect(readdirSync(path()).sort()).toEqual(['others', 'release', ...kept].sort())
+  })
+
+  it('has its name again if that was between the two renames', async () => {
+    writeRelease(former, 'old')
+    const failing = makeReleaseFolder(path('release'), async () => {
+      throw new Error('no room')
+    })
+    await expect(failing).rejects.toThrow('no room')
+    expect(readdirSync(path()).sort()).toEqual(['others', 'release'])
+    expect(readFileSync(path('release', 'a.qcow2'), 'utf8')).toBe('old')
+  })
+
+  it.each([0, 1, 4])('is made, and the one before goes, of which %i files were gone', async (count) => {
+    writeRelease(former, 'old')
+    writeRelease('release', 'two')
+    for (const name of ['RELEASE_NOTES.md', 'a.cdx.json', 'a.qcow2', 'metadata.ini'].slice(0, count))
+      rmSync(path(former, name))
+    await replace()
+    expect(readdirSync(path()).sort()).toEqual(['others', 'release'])
+  })
+
+  it('leaves the one before if it has other files, or its run goes on', async () => {
+    writeRelease(former, 'old')
+    writeFileSync(path(former, 'thesis.tex'), 'mine')
+    const running = `release.before-${process.pid}-0badc0ffee00`
+    writeRelease(running, 'old')
+    await replace()
+    expect(readdirSync(path(former))).toHaveLength(7)
+    expect(readdirSync(path(running))).toHaveLength(6)
   })
 })
