@@ -6,6 +6,7 @@ import { join, relative, resolve, sep } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { BuildFailure, Message, Plugin } from 'esbuild'
 import { renderPlace } from '../text.ts'
+import { createSourceCheck } from './plain-sources.ts'
 import { makeImportedFolder, programFolder, sourceFolder } from './program.js'
 
 /** A module that does not compile. `message` names the file, line, and column, and quotes the source line. */
@@ -111,8 +112,16 @@ const outsideOfBundle = (folder: string, shared: RegExp, onSource: (path: string
   name: 'outside-of-bundle',
   setup({ onResolve, resolve: find }) {
     const looking = { looking: true }
+    const faultOf = createSourceCheck()
+    const refuse = (text: string) => ({ errors: [{ text }] })
     onResolve({ filter: /.*/ }, async ({ path, kind, resolveDir, importer, pluginData }) => {
       if (kind === 'entry-point') onSource(path)
+      const isLocal = kind === 'entry-point' || path.startsWith('.') || path.startsWith(sep)
+      const fault = isLocal && pluginData !== looking ? await faultOf(resolve(resolveDir, path)) : undefined
+      if (fault !== undefined) {
+        onSource(resolve(resolveDir, path))
+        return refuse(fault)
+      }
       if (kind === 'entry-point' || pluginData === looking || path.startsWith('node:')) return undefined
       const entry = entryPoints[path]
       if (entry !== undefined) return { path: pathToFileURL(join(folder, entry)).href, external: true }
@@ -120,12 +129,13 @@ const outsideOfBundle = (folder: string, shared: RegExp, onSource: (path: string
       if (found.errors.length > 0 || found.external) return found
       const own = moduleOf(found.path, folder, shared)
       if (own !== undefined) return { path: own, external: true }
-      const isPackage = !path.startsWith('.') && !path.startsWith(sep)
+      const isPackage = !isLocal
       // Node.js does not run TypeScript in packages.
       if (isPackage && !/\.[cm]?ts$/.test(found.path))
         return { path: pathToFileURL(found.path).href, external: true }
       onSource(found.path)
-      return found
+      const foundFault = await faultOf(found.path)
+      return foundFault === undefined ? found : refuse(foundFault)
     })
   },
 })

@@ -4,7 +4,7 @@ import { createHash, type Hash } from 'node:crypto'
 import { lstat, readdir, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { openToRead } from './regular-file.ts'
+import { NotReadable, openToRead } from './regular-file.ts'
 import { someAtATime } from './some-at-a-time.ts'
 
 /**
@@ -52,7 +52,7 @@ export async function sha256File(path: string, signal?: AbortSignal): Promise<st
 /**
  * A folder as a list of `path mode digest` by relative path: identical for two checkouts of the same tree, since Git does not
  * keep empty folders.
- * @throws Error for anything but files, folders and links: reading a FIFO or a device may never end
+ * @throws NotReadable for anything but files, folders and links: reading a FIFO or a device may never end
  */
 export async function listTree(
   folder: string,
@@ -68,7 +68,7 @@ export async function listTree(
       const found = await lstat(join(folder, path))
       if (found.isDirectory()) await walk(path)
       else if (found.isSymbolicLink()) entries[path] = `link ${await readlink(join(folder, path))}`
-      else if (!found.isFile()) throw new Error(`${join(folder, path)} is not a file, folder or link`)
+      else if (!found.isFile()) throw new NotReadable(`${join(folder, path)} is not a file, folder or link`)
       else {
         // Git only keeps the execute bit, so two checkouts can differ in the others.
         entries[path] = found.mode & 0o100 ? '755' : '644'

@@ -22,6 +22,7 @@ import {
 } from '../store/layer-key.ts'
 import type { Layer } from '../store/layer-record.ts'
 import type { Store } from '../store/store.ts'
+import { unlessChanged } from './changed-meanwhile.ts'
 
 /** Raised when a change in the engine makes earlier layers wrong. */
 const layerFormat = 3
@@ -173,13 +174,15 @@ async function partsOfStage(
 ): Promise<StageParts> {
   const files = await Promise.all(
     Object.entries(stage.files).map(
-      async ([name, folder]) => [name, await listTree(folder, signal)] as const,
+      async ([name, folder]) =>
+        [name, await listTree(folder, signal).catch(unlessChanged(stage.name, folder))] as const,
     ),
   )
+  const script = await readRegular(stage.script).catch(unlessChanged(stage.name, stage.script))
   return {
     format: layerFormat,
     name: stage.name,
-    script: sha256(await readRegular(stage.script)),
+    script: sha256(script),
     environment: withoutSecrets(stage.environment),
     sourceDateEpoch: image.sourceDateEpoch,
     // Missing downloads have no digest: the layer has to be built in any case.

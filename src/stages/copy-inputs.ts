@@ -4,11 +4,11 @@ import { cp, lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResolvedStage } from '../config/resolved.ts'
 import { canonicalJson, type Json, sha256 } from '../digest.ts'
-import { exitCodes, PipelineError } from '../errors.ts'
 import { makeFolder } from '../host/files.ts'
 import { listTree } from '../host/hash-file.ts'
 import { readRegular } from '../host/regular-file.ts'
 import { writeFile } from '../host/writing.ts'
+import { changedMeanwhile, unlessChanged } from '../plan/changed-meanwhile.ts'
 import type { PlannedStage } from '../plan/plan.ts'
 import type { Store } from '../store/store.ts'
 
@@ -32,18 +32,18 @@ async function copyStage(
   store: Store,
   signal: AbortSignal | undefined,
 ): Promise<ResolvedStage> {
-  const bytes = await readRegular(stage.script)
-  if (sha256(bytes) !== parts.script) throw changed(stage.name, stage.script)
+  const bytes = await readRegular(stage.script).catch(unlessChanged(stage.name, stage.script))
+  if (sha256(bytes) !== parts.script) throw changedMeanwhile(stage.name, stage.script)
   const script = join(folder, `${stage.name}.sh`)
   await writeFile(script, bytes)
   await store.keepSource(bytes)
   const files: Record<string, string> = {}
   for (const [name, path] of Object.entries(stage.files)) {
     const copy = join(folder, stage.name, name)
-    await cp(path, copy, { recursive: true, verbatimSymlinks: true })
+    await cp(path, copy, { recursive: true, verbatimSymlinks: true }).catch(unlessChanged(stage.name, path))
     const planned = (parts.files as Readonly<Record<string, Json>>)[name] ?? null
-    const listing = await listTree(copy, signal)
-    if (canonicalJson(listing) !== canonicalJson(planned)) throw changed(stage.name, path)
+    const listing = await listTree(copy, signal).catch(unlessChanged(stage.name, path))
+    if (canonicalJson(listing) !== canonicalJson(planned)) throw changedMeanwhile(stage.name, path)
     for (const file of Object.keys(listing)) await keepText(join(copy, file), store)
     files[name] = copy
   }
@@ -56,13 +56,4 @@ const largestText = 256 * 1024
 async function keepText(path: string, store: Store): Promise<void> {
   const found = await lstat(path)
   if (found.isFile() && found.size <= largestText) await store.keepSource(await readRegular(path))
-}
-
-function changed(stage: string, path: string): PipelineError {
-  return new PipelineError({
-    code: 'changed-meanwhile',
-    message: `${path} of stage ${stage} changed while the build was being planned`,
-    hint: 'run the build again.',
-    exitCode: exitCodes.badInput,
-  })
 }

@@ -11,6 +11,7 @@ import {
   statfsSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
@@ -193,7 +194,31 @@ describe.concurrent('a mistake is exit status 2, says what is wrong, and writes 
       ['no-typescript.ts does not compile', 'no-typescript.ts:1:'],
     ],
   ])('%s', (_case, words, said) => expectRefusal('run', words, said))
+
+  // esbuild waits for a pipe, and reads such devices and files until there is no memory left.
+  it.each<[string, string, (file: string) => unknown]>([
+    ['a pipe', 'is not a file', (file) => spawnSync('mkfifo', [file])],
+    ['a link to a device', 'is not a file', (file) => symlinkSync('/dev/zero', file)],
+    ['a huge file', 'has more than', writeHuge],
+  ])('%s in the place of a module or of its settings', async (_what, fault, make) => {
+    const { path, run } = place()
+    for (const name of ['module.ts', 'package.json', 'tsconfig.json']) {
+      writeFileSync(path('pipeline.ts'), "import { x } from './module.ts'\nexport default x\n")
+      writeFileSync(path('module.ts'), 'export const x = 1\n')
+      rmSync(path(name), { force: true })
+      make(path(name))
+      const { exitCode, stderr } = await run('plan', '--pipeline', 'pipeline.ts')
+      expect(exitCode, stderr).toBe(2)
+      expect(stderr).toContain(`pipeline.ts does not compile: ${path(name)} ${fault}`)
+      rmSync(path(name))
+    }
+  })
 })
+
+function writeHuge(file: string): void {
+  writeFileSync(file, '')
+  truncateSync(file, 2 ** 40)
+}
 
 describe('so is', () => {
   it.each([

@@ -137,4 +137,28 @@ describe('inputs of a run', () => {
     expect(failure).toMatchObject({ code: 'changed-meanwhile' })
     expect((failure as PipelineError).message).toContain('third.sh')
   })
+
+  it.each<[string, string, (file: string) => void]>([
+    ['a script that is gone', 'first.sh', (file) => rmSync(file)],
+    ['a folder in the place of a script', 'first.sh', replaceByFolder],
+    ['files that are gone', 'payload', (file) => rmSync(file, { recursive: true })],
+    ['a file in the place of a folder', 'payload', replaceByFile],
+  ])('are refused when they change while they are read: %s', async (_what, name, change) => {
+    const image = await sampleImage(path())
+    const plan = await planImage(image, store())
+    change(path(name))
+    const failure = { code: 'changed-meanwhile', message: expect.stringContaining(path(name)) }
+    await expect(planImage(image, store())).rejects.toMatchObject(failure)
+    await expect(copyInputs(plan.stages, path('inputs'), store())).rejects.toMatchObject(failure)
+  })
 })
+
+function replaceByFolder(file: string): void {
+  rmSync(file)
+  mkdirSync(file)
+}
+
+function replaceByFile(folder: string): void {
+  rmSync(folder, { recursive: true })
+  writeFileSync(folder, '')
+}
