@@ -6,6 +6,7 @@ import {
   access,
   constants,
   copyFile,
+  type FileHandle,
   link,
   lstat,
   mkdir,
@@ -185,13 +186,19 @@ export async function linkOrCopy(file: string, to: string, signal: AbortSignal |
  * @throws the abort reason at once, which Node's own copy does not
  */
 export async function copyLarge(file: string, to: string, signal: AbortSignal | undefined): Promise<void> {
-  await copyFile(file, to, constants.COPYFILE_FICLONE_FORCE).catch(() => copyInParts(file, to, signal))
+  const from = await openToRead(file)
+  try {
+    // By its handle: by now, a pipe may have its name.
+    const opened = `/proc/self/fd/${from.fd}`
+    await copyFile(opened, to, constants.COPYFILE_FICLONE_FORCE).catch(() => copyInParts(from, to, signal))
+  } finally {
+    await from.close()
+  }
 }
 
-async function copyInParts(file: string, to: string, signal: AbortSignal | undefined): Promise<void> {
-  const from = await openToRead(file)
+async function copyInParts(from: FileHandle, to: string, signal: AbortSignal | undefined): Promise<void> {
   const { mode } = await from.stat()
-  const reading = from.createReadStream({ highWaterMark: 1024 ** 2 })
+  const reading = from.createReadStream({ highWaterMark: 1024 ** 2, autoClose: false })
   await pipeline(reading, createWriteStream(to, { mode }), { signal }).catch((error: unknown) => {
     signal?.throwIfAborted()
     throw error

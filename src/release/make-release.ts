@@ -28,6 +28,7 @@ import {
   type ReleaseRecord,
   type ReleaseVariant,
   releaseFiles,
+  renderReleaseRecord,
 } from './record.ts'
 import {
   listReleaseFolder,
@@ -141,7 +142,7 @@ async function fillFolder(
     ...(packageSet === undefined ? {} : { packageSet }),
     variants: described,
   }
-  await writeFile(join(folder, releaseFiles.record), `${JSON.stringify(record, null, 1)}\n`)
+  await writeFile(join(folder, releaseFiles.record), renderReleaseRecord(record))
   await writeFile(join(folder, releaseFiles.notes), renderNotes(record, request.before))
   await writeFile(join(folder, releaseFiles.page), renderReleasePage(record, request.before))
   onStep('statement and checksums')

@@ -7,7 +7,7 @@ import { exitCodes, PipelineError } from '../errors.ts'
 import { reasonOf } from '../host/failures.ts'
 import { readRegular } from '../host/regular-file.ts'
 import { updateSchema } from '../report/freshness.ts'
-import { lineOf, parseJson, pathBelow } from '../text.ts'
+import { inOneLine, lineOf, parseJson, pathBelow } from '../text.ts'
 import { openReads } from './reads.ts'
 
 /** Faults that the images of a release may have if `--allow` permits them. */
@@ -198,6 +198,28 @@ export function fileNamesOf({ variants }: ReleaseRecord): ReadonlySet<string> {
 /** The record of a release in a JSON value; undefined if it is not one that this program knows. */
 export function parseReleaseRecord(value: unknown): ReleaseRecord | undefined {
   return recordSchema.safeParse(value).data
+}
+
+/**
+ * The text of a record.
+ * @throws PipelineError `release-refused` if it could not be read again: names and versions from an image or an archive can have
+ * any length
+ */
+export function renderReleaseRecord(record: ReleaseRecord): string {
+  const text = `${JSON.stringify(record, null, 1)}\n`
+  const [issue] = recordSchema.safeParse(JSON.parse(text)).error?.issues ?? []
+  const bytes = Buffer.byteLength(text)
+  if (issue === undefined && bytes <= mostRecordBytes) return text
+  const why =
+    issue === undefined
+      ? `it would have ${bytes} bytes, where at most ${mostRecordBytes} are read`
+      : `${inOneLine(issue.path.join('.')).slice(0, 200)}: ${issue.message}`
+  throw new PipelineError({
+    code: 'release-refused',
+    message: `nobody could read the record of this release, ${releaseFiles.record}: ${why}`,
+    hint: 'find out why an image or an archive has such a name or version; the previous release is as it was.',
+    exitCode: exitCodes.verificationFailed,
+  })
 }
 
 /** The record in the folder of a release; undefined if there is none that can be read. */

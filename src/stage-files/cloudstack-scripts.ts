@@ -1,13 +1,13 @@
 /** CloudStack's scripts for the guest: finds them in its sources, and packs them the way its own build does. */
 
-import { chmod, copyFile, lstat, mkdtemp, readdir, realpath, rm, stat } from 'node:fs/promises'
+import { chmod, lstat, mkdtemp, readdir, realpath, rm, stat } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
 import { canonicalJson, sha256 } from '../digest.ts'
 import { bareEnvironment } from '../host/bare-environment.ts'
 import { bytesOf } from '../host/execa.ts'
-import { makeFolder } from '../host/files.ts'
+import { copyLarge, makeFolder } from '../host/files.ts'
 import { listTree } from '../host/hash-file.ts'
-import { openToRead } from '../host/regular-file.ts'
+import { NotReadable, openToRead } from '../host/regular-file.ts'
 import { writeFile } from '../host/writing.ts'
 import { SourceFault } from './source-fault.ts'
 
@@ -138,9 +138,11 @@ async function copyEntry(from: string, to: string, path: string): Promise<void> 
   const found = await lstat(from)
   if (found.isDirectory()) return copyAsPacked(from, to, path)
   // In an untrusted tarball, a link's target may be anywhere on this host.
-  if (!found.isFile())
-    throw new SourceFault(`has ${path} among the files to pack, which is neither a file nor a folder`)
-  await copyFile(from, to)
+  const odd = new SourceFault(`has ${path} among the files to pack, which is neither a file nor a folder`)
+  if (!found.isFile()) throw odd
+  await copyLarge(from, to, undefined).catch((error: unknown) => {
+    throw error instanceof NotReadable ? odd : error
+  })
   await chmod(to, modeOf(path))
 }
 

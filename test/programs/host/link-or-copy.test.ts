@@ -1,6 +1,8 @@
 /** Links, and copies across filesystems. */
 
+import { execFileSync } from 'node:child_process'
 import {
+  existsSync,
   lstatSync,
   mkdtempSync,
   readFileSync,
@@ -12,7 +14,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { linkOrCopy } from '../../../src/host/files.ts'
+import { copyLarge, linkOrCopy } from '../../../src/host/files.ts'
 import { useFolder } from '../../support/folder.ts'
 
 const path = useFolder()
@@ -31,6 +33,12 @@ describe('a link or a copy', () => {
     symlinkSync('file', path('symbolic'))
     await linkOrCopy(path('symbolic'), path('other'), undefined)
     expect(lstatSync(path('other')).isFile()).toBe(true)
+  })
+
+  it('is neither of a pipe, which would be waited for', async () => {
+    execFileSync('mkfifo', [path('pipe')])
+    await expect(copyLarge(path('pipe'), path('other'), undefined)).rejects.toThrow('is not a file')
+    expect(existsSync(path('other'))).toBe(false)
   })
 })
 

@@ -109,6 +109,17 @@ describeWith(programs, 'a release', () => {
     )
   })
 
+  it('is not made if its record could not be read again, and the one before stays', async () => {
+    await makeBuilt(path('out'))
+    expect(await release('--tag', 'v1.0'), text.stderr).toBe(0)
+    rmSync(path('out', 'images'), { recursive: true })
+    await makeBuilt(path('out'), { packages: { dpkg: '1.22.21', odd: `1.${'0'.repeat(300)}` } })
+    expect(await release()).toBe(4)
+    expect(text.stderr).toContain('release.json: variants.0.packages.odd: Too big')
+    expect(readdirSync(path('out')).filter((name) => name.startsWith('release'))).toEqual(['release'])
+    expect(await verify(), text.stdout).toBe(0)
+  })
+
   it('is the same when it is made again', async () => {
     await makeBuilt(path('out'))
     await release()

@@ -4,8 +4,10 @@ import { PipelineError } from '../../../src/errors.ts'
 import {
   findReleaseRecord,
   type ReleaseImage,
+  type ReleaseRecord,
   type ReleaseVariant,
   readReleaseRecord,
+  renderReleaseRecord,
 } from '../../../src/release/record.ts'
 import { useFolder } from '../../support/folder.ts'
 import { makeSampleRelease } from '../../support/sample-release.ts'
@@ -102,5 +104,26 @@ describe('the record of a release', () => {
       message: `cannot read the record of a release ${record()}: ${why}`,
     })
     expect(await findReleaseRecord(path())).toBeUndefined()
+  })
+
+  it('is written only if it can be read again', () => {
+    const long = '9'.repeat(201)
+    const texts: [ReleaseRecord, string][] = [
+      [
+        { ...sample, variants: [{ ...variant, packages: { [`a${long}`]: '1' } }] },
+        `variants.0.packages.a${long}`.slice(0, 200),
+      ],
+      [{ ...sample, variants: [{ ...variant, packages: { a: long } }] }, 'variants.0.packages.a: Too big'],
+      [
+        { ...sample, exceptions: [{ kind: 'outdated', text: long.repeat(100) }] },
+        'exceptions.0.text: Too big',
+      ],
+      [{ ...sample, source: { commit: '9'.repeat(2 ** 23), changed: [] } }, 'where at most 8388608 are read'],
+    ]
+    expect(JSON.parse(renderReleaseRecord(sample))).toEqual(sample)
+    for (const [record, why] of texts)
+      expect(() => renderReleaseRecord(record)).toThrow(
+        expect.objectContaining({ code: 'release-refused', message: expect.stringContaining(why) }),
+      )
   })
 })
