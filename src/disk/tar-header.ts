@@ -11,8 +11,10 @@ export interface TarHeader {
   readonly kind: TarKind
 }
 
-/** `pax`, `long-name`, and `long-target` describe the next entry; the content of `other` is irrelevant. */
-export type TarKind = 'file' | 'hard-link' | 'other' | 'pax' | 'long-name' | 'long-target'
+/**
+ * `pax`, `long-name`, and `long-target` describe the next entry, `global` all that follow; the content of `other` is irrelevant.
+ */
+export type TarKind = 'file' | 'hard-link' | 'other' | 'pax' | 'global' | 'long-name' | 'long-target'
 
 /**
  * Parses a header block. Undefined for a block of zeros, which ends an archive.
@@ -41,8 +43,7 @@ function kindOf(flag: string, name: string): { readonly kind: TarKind; readonly 
   if (flag === 'x') return { kind: 'pax', hasContent: true }
   if (flag === 'L') return { kind: 'long-name', hasContent: true }
   if (flag === 'K') return { kind: 'long-target', hasContent: true }
-  // Global records, such as a comment.
-  if (flag === 'g') return { kind: 'other', hasContent: true }
+  if (flag === 'g') return { kind: 'global', hasContent: true }
   if (flag === '1') return { kind: 'hard-link', hasContent: false }
   if (/^[2-6]$/.test(flag)) return { kind: 'other', hasContent: false }
   if (flag === 'S') throw new Error(`${name} is a sparse file, which cannot be read in place`)

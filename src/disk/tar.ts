@@ -103,6 +103,7 @@ async function readMembers(
       )
     }
     offset = start + Math.ceil(sizeBytes / tarBlockBytes) * tarBlockBytes
+    if (kind === 'global') await requireHarmless(file, header, start)
     if (kind === 'pax' || kind === 'long-name' || kind === 'long-target') {
       extension = { ...extension, ...(await readExtension(file, header, start)) }
       continue
@@ -119,10 +120,21 @@ async function readMembers(
   return members
 }
 
-async function readExtension(file: FileHandle, header: TarHeader, start: number): Promise<Extension> {
-  const { kind, sizeBytes } = header
+/** Some readers use what it says of all files, and others do not: they would see different files. A comment is harmless. */
+async function requireHarmless(file: FileHandle, header: TarHeader, start: number): Promise<void> {
+  for (const key of parsePax(await readHeaderContent(file, header, start)).keys())
+    if (/^(path|linkpath|size|GNU\.sparse\..*)$/.test(key))
+      throw new Error(`it has a global header with the ${key} of all its files`)
+}
+
+async function readHeaderContent(file: FileHandle, { sizeBytes }: TarHeader, start: number): Promise<Buffer> {
   if (sizeBytes > maximumExtensionBytes) throw new Error(`a name in it has ${sizeBytes} bytes`)
-  const content = await readAt(file, start, sizeBytes)
+  return readAt(file, start, sizeBytes)
+}
+
+async function readExtension(file: FileHandle, header: TarHeader, start: number): Promise<Extension> {
+  const { kind } = header
+  const content = await readHeaderContent(file, header, start)
   const text = content.toString().replace(/\0.*$/s, '')
   if (kind === 'long-name') return { name: requireShort(text) }
   if (kind === 'long-target') return { target: requireShort(text) }

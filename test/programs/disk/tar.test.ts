@@ -57,9 +57,9 @@ const pax = (key: string, value: string) => {
   const digits = `${rest.length + 2}`.length
   return content(`${rest.length + digits}${rest}`)
 }
-const paxHeader = (record: Buffer) => {
+const paxHeader = (record: Buffer, kind = 'x') => {
   const length = Number(/^\d+/.exec(record.toString())?.[0])
-  return Buffer.concat([header({ kind: 'x', size: `${length.toString(8).padStart(11, '0')}\0` }), record])
+  return Buffer.concat([header({ kind, size: `${length.toString(8).padStart(11, '0')}\0` }), record])
 }
 
 describe('a tar archive', () => {
@@ -76,6 +76,11 @@ describe('a tar archive', () => {
       'with a size as a binary number',
       [header({ size: base256([0x80, 5]) }), content('hello'), end],
       [{ name: 'a', offset: 512, sizeBytes: 5 }],
+    ],
+    [
+      'with a comment for all files, as of git archive',
+      [paxHeader(pax('comment', '5'), 'g'), header({}), content('hello'), end],
+      [{ name: 'a', offset: 1536, sizeBytes: 5 }],
     ],
     [
       'with a folder in front of a name',
@@ -137,6 +142,11 @@ describe('a tar archive', () => {
       [paxHeader(pax('GNU.sparse.major', '1')), header({}), content('hello')],
       'a sparse file',
     ],
+    ...['path', 'linkpath', 'size', 'GNU.sparse.size'].map((key): [string, readonly Buffer[], string] => [
+      `a global header that only some readers use (${key})`,
+      [paxHeader(pax(key, '5'), 'g'), header({}), content('hello')],
+      `a global header with the ${key} of all its files`,
+    ]),
     ['a link to nothing', [header({ kind: '1' })], 'a link to , which does not exist'],
     ['a part of a larger archive', [header({ kind: 'M' }), content('hello')], 'a is of the kind "M"'],
     ['a damaged pax header', [header({ kind: 'x' }), content('hello'), header({})], 'damaged pax header'],
