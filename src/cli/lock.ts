@@ -6,7 +6,7 @@ import { isUnresolved } from '../config/mirror.ts'
 import type { ResolvedImage, ResolvedPipeline } from '../config/resolved.ts'
 import { findNewestSnapshot } from '../debian/snapshots.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { writeDurably } from '../host/files.ts'
+import { replaceDurably } from '../host/files.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { unlessMissing } from '../host/unless-missing.ts'
 import { readTools } from '../make/preflight.ts'
@@ -58,7 +58,7 @@ async function update(options: UpdateOptions, terminal: Terminal): Promise<numbe
   const changes = [...found].map(([variant, { locked, security }]) =>
     describeChange(variant, before.variants[variant], locked, security),
   )
-  if (!options.dryRun) await writeDurably(path, renderLock(after))
+  if (!options.dryRun) await replaceDurably(path, renderLock(after))
   if (options.json) terminal.out(`${JSON.stringify(changes, null, 2)}\n`)
   else for (const change of changes) terminal.out(renderChange(change))
   terminal.error(`${path} ${options.dryRun ? 'left as it was' : 'written'}\n`)

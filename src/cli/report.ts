@@ -4,7 +4,7 @@ import { stat } from 'node:fs/promises'
 import { dirname, join, resolve as resolvePath } from 'node:path'
 import type { Command } from 'commander'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { writeDurably } from '../host/files.ts'
+import { replaceDurably } from '../host/files.ts'
 import { readJson } from '../host/json-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { runFile } from '../host/process.ts'
@@ -95,7 +95,7 @@ async function writePage(source: Source, since: Source | undefined, { to }: Repo
     const rendered = renderReleasePage(source.record, since?.kind === 'release' ? since.record : undefined)
     // A release has a checksum of its page, as of every other file.
     if (to === undefined) await requirePage(page, rendered)
-    else await writeDurably(page, rendered)
+    else await replaceDurably(page, rendered)
     return page
   }
   const outFolder = outFolderOf(source.file)
@@ -103,7 +103,7 @@ async function writePage(source: Source, since: Source | undefined, { to }: Repo
   const before = since?.kind === 'run' ? await withVerdicts(since.report, outFolderOf(since.file)) : undefined
   if (to === undefined) await writeRunPages(report, [source.file], before)
   else
-    await writeDurably(
+    await replaceDurably(
       page,
       renderRunPage(report, { pictures: await readPictures(outFolder, report), since: before }),
     )

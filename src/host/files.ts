@@ -17,10 +17,11 @@ import {
   stat,
   statfs,
 } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { openToRead } from './regular-file.ts'
+import { namesIn } from './unless-missing.ts'
 import { createWriteStream, namePath } from './writing.ts'
 
 /** Temporary name for `path` until it is complete: unique for each writer. `isBeingWritten` can tell whose it is. */
@@ -64,6 +65,19 @@ export async function writeDurably(path: string, content: string | Uint8Array): 
     return namePath(path)(error)
   }
   await flush(dirname(path))
+}
+
+/** The same for a file among those of a person, where nothing else clears what a killed run left beside it. */
+export async function replaceDurably(path: string, content: string | Uint8Array): Promise<void> {
+  await removeLeftovers(path)
+  await writeDurably(path, content)
+}
+
+/** Removes what killed runs left while they made a file or a folder: in a checkout, it would count as a change. */
+export async function removeLeftovers(path: string): Promise<void> {
+  const folder = dirname(path)
+  const left = (await namesIn(folder)).filter((name) => name.startsWith(`${basename(path)}.`))
+  for (const name of left.filter(isLeftover)) await rm(join(folder, name), { recursive: true, force: true })
 }
 
 /** A device, a pipe or a socket would be gone: root can rename a file to /dev/null. */

@@ -5,7 +5,15 @@ import { lstat, mkdir, readdir, rename, rm, rmdir, unlink } from 'node:fs/promis
 import { basename, dirname, join } from 'node:path'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { parseChecksums } from '../host/checksum-list.ts'
-import { canAccess, flush, isLeftover, isRunning, makeFolder, stampOf, temporaryName } from '../host/files.ts'
+import {
+  canAccess,
+  flush,
+  isRunning,
+  makeFolder,
+  removeLeftovers,
+  stampOf,
+  temporaryName,
+} from '../host/files.ts'
 import { sha256File } from '../host/hash-file.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { namesIn } from '../host/unless-missing.ts'
@@ -108,9 +116,7 @@ const formerPattern = /\.before-(\d+)-[0-9a-f]{12}$/
 
 /** Removes what killed runs left beside a release. If one was killed between the two renames, the release gets its name back. */
 async function endKilledRuns(folder: string, signal: AbortSignal | undefined): Promise<void> {
-  const above = dirname(folder)
-  const left = (await namesIn(above)).filter((name) => name.startsWith(`${basename(folder)}.`))
-  for (const name of left.filter(isLeftover)) await rm(join(above, name), { recursive: true, force: true })
+  await removeLeftovers(folder)
   for (const former of await formerReleases(folder)) {
     if (isRunning(formerPattern.exec(former)?.[1])) continue
     const isWhole = await requireReplaceable(former, signal).then(
