@@ -5,7 +5,7 @@ import pathlib
 import threading
 
 from support import KEY, MachineTest
-from systemvm.handover import await_handover, sources_of
+from systemvm.handover import UDEV_QUEUE, await_handover, sources_of
 from systemvm.hypervisor import AGENTS
 from systemvm.kvm import CMDLINE, PORTS
 from systemvm.machine import Result
@@ -77,6 +77,22 @@ class Ports(HandoverTest):
 
 
 class AgentFile(HandoverTest):
+    def test_the_wait_begins_when_udev_has_set_up_the_devices(self):
+        self.machine.put(UDEV_QUEUE)
+        self.machine.events = {
+            1100: lambda: self.machine.remove(UDEV_QUEUE),
+            1159: lambda: self.machine.put(CMDLINE, TEXT),
+        }
+        self.assertEqual(self.take().source, 'guest agent')
+        self.assertLess(self.machine.now, 1160)
+
+    def test_devices_that_are_never_set_up_end_the_wait_too(self):
+        for limit, most in ((60, 240), (10, 190), (0, 0)):
+            self.machine.put(UDEV_QUEUE)
+            began = self.machine.now
+            self.assertIsNone(self.take(limit_seconds=limit))
+            self.assertAlmostEqual(self.machine.now - began, most, delta=0.2)
+
     def test_the_file_that_the_agent_writes(self):
         self.machine.events = {1007.0: lambda: self.machine.put(CMDLINE, f'{TEXT}\n')}
         self.assertEqual(self.take(), ('guest agent', TEXT, ''))
